@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The doors of the project; `make help` lists them.
+#
+# PREFIX   where programs go (default /usr/local)
+# DESTDIR  stage for packages
+# KDIR     kernel to build the module for (default: the running one)
+# V=1      show commands     WERROR=1  warnings are errors
+
+VERSION := $(shell cat VERSION)
+PREFIX ?= /usr/local
+DESTDIR ?=
+KDIR ?= /lib/modules/$(shell uname -r)/build
+DKMS_SRC = $(DESTDIR)/usr/src/xentap-$(VERSION)
+
+export PREFIX DESTDIR V WERROR
+
+all: daemon module
+
+help:
+	@echo 'make                 build daemons and module'
+	@echo 'make daemon          build tapdisk, tapback and tap-ctl'
+	@echo 'make module          build xentap.ko for KDIR ($(KDIR))'
+	@echo 'make install         install daemons, units and man pages (not the module)'
+	@echo 'make dkms-install    install the module by DKMS for the running kernel'
+	@echo 'make uninstall dkms-remove   take them away again'
+	@echo 'make demo            see a guest use a disk, in a Xen host inside QEMU'
+	@echo 'make demo HOST=1     the same on this machine, which must be a Xen dom0'
+	@echo 'make check           all tests: check-unit, then check-xen'
+	@echo 'make check-unit      tests that need neither root nor Xen'
+	@echo 'make check-xen       tests in a real Xen host inside QEMU (root)'
+	@echo 'make lint            static checks'
+	@echo 'make dist            source tarball'
+
+daemon:
+	@$(MAKE) --no-print-directory -C daemon
+
+module:
+	$(MAKE) -C module KDIR=$(KDIR)
+
+install:
+	@$(MAKE) --no-print-directory -C daemon install
+
+uninstall:
+	@$(MAKE) --no-print-directory -C daemon uninstall
+
+# What DKMS builds from: dkms.conf, VERSION, module/ and the ABI header.
+dkms-source:
+	install -d $(DKMS_SRC)/include/uapi
+	install -m 644 dkms.conf VERSION $(DKMS_SRC)/
+	install -m 644 include/uapi/xentap.h $(DKMS_SRC)/include/uapi/
+	cd module && find . -name '*.[ch]' -o -name '*.mk' -o -name '*.sh' -o \
+		-name Kbuild -o -name Makefile | grep -v -e '\.mod\.c$$' \
+		-e compat_config | cpio --quiet -pdum $(abspath $(DKMS_SRC))/module
+
+dkms-install: dkms-source
+	dkms add -m xentap -v $(VERSION)
+	dkms build -m xentap -v $(VERSION)
+	dkms install -m xentap -v $(VERSION)
+
+dkms-remove:
+	-dkms remove -m xentap -v $(VERSION) --all
+	rm -rf $(DKMS_SRC)
+
+check:
+	@scripts/check.sh unit xen
+
+check-unit:
+	@scripts/check.sh unit
+
+check-xen:
+	@scripts/check.sh xen
+
+demo:
+	@scripts/demo.sh $(if $(HOST),--host)
+
+lint:
+	@scripts/lint.sh
+
+dist:
+	git archive --prefix=xentap-$(VERSION)/ -o xentap-$(VERSION).tar.gz HEAD
+
+clean:
+	@$(MAKE) --no-print-directory -C daemon clean
+	@$(MAKE) --no-print-directory -C test/unit clean
+	-$(MAKE) -C module KDIR=$(KDIR) clean
+
+.PHONY: all help daemon module install uninstall dkms-source dkms-install \
+	dkms-remove check check-unit check-xen demo lint dist clean

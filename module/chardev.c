@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/xen/tap: copies arguments in, checks them, calls, copies results out.
+ * The contract is include/uapi/xentap.h.
+ */
+#include <linux/capability.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+static int tap_open(struct inode *inode, struct file *file)
+{
+	struct xentap_arena *arena;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	arena = xentap_arena_new();
+	if (!arena)
+		return -ENOMEM;
+	file->private_data = arena;
+	return nonseekable_open(inode, file);
+}
+
+static int tap_release(struct inode *inode, struct file *file)
+{
+	xentap_arena_release(file->private_data);
+	return 0;
+}
+
+static int tap_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return xentap_vma_mmap(file->private_data, vma);
+}
+
+static long ioctl_get_info(void __user *arg)
+{
+	struct xentap_info info = {
+		.abi_version = XENTAP_ABI_VERSION,
+		.features = XENTAP_FEAT_USER_MAP | XENTAP_FEAT_QUERY |
+			    XENTAP_FEAT_QUERY_MFN,
+		.max_slots = xentap_max_slots,
+		.max_batch = XENTAP_BATCH_MAX,
+		.max_grants = xentap_max_grants,
+		.max_grants_domid = xentap_max_grants_domid,
+	};
+
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long ioctl_restrict(struct xentap_arena *arena, void __user *arg)
+{
+	struct xentap_restrict restrict_to;
+	int err;
+
+	if (copy_from_user(&restrict_to, arg, sizeof(restrict_to)))
+		return -EFAULT;
+	if (restrict_to.reserved)
+		return -EINVAL;
+
+	mutex_lock(&arena->batch_lock);
+	err = xentap_arena_restrict(arena, restrict_to.domid);
+	mutex_unlock(&arena->batch_lock);
+	return err;
+}
+
+static long ioctl_arena_create(struct xentap_arena *arena, void __user *arg)
+{
+	struct xentap_arena_create create;
+	int err;
+
+	if (copy_from_user(&create, arg, sizeof(create)))
+		return -EFAULT;
+	if (create.flags & ~XENTAP_ARENA_F_RDONLY || create.reserved ||
+	    !create.nr_slots || create.nr_slots > xentap_max_slots)
+		return -EINVAL;
+
+	mutex_lock(&arena->batch_lock);
+	err = xentap_arena_create(arena, create.nr_slots,
+				  create.flags & XENTAP_ARENA_F_RDONLY);
+	mutex_unlock(&arena->batch_lock);
+	return err;
+}
+
+static int batch_copy_in(struct xentap_arena *arena,
+			 const struct xentap_batch *batch)
+{
+	struct xentap_scratch *s = &arena->scratch;
+
+	if (copy_from_user(s->unmaps, u64_to_user_ptr(batch->unmaps),
+			   batch->nr_unmaps * sizeof(*s->unmaps)) ||
+	    copy_from_user(s->maps, u64_to_user_ptr(batch->maps),
+			   batch->nr_maps * sizeof(*s->maps)))
+		return -EFAULT;
+	return 0;
+}
+
+static int batch_copy_out(const struct xentap_arena *arena,
+			  const struct xentap_batch *batch)
+{
+	const struct xentap_scratch *s = &arena->scratch;
+
+	if (copy_to_user(u64_to_user_ptr(batch->unmaps), s->unmaps,
+			 batch->nr_unmaps * sizeof(*s->unmaps)) ||
+	    copy_to_user(u64_to_user_ptr(batch->maps), s->maps,
+			 batch->nr_maps * sizeof(*s->maps)))
+		return -EFAULT;
+	return 0;
+}
+
+static long ioctl_batch(struct xentap_arena *arena, void __user *arg)
+{
+	struct xentap_batch batch;
+	int err;
+
+	if (copy_from_user(&batch, arg, sizeof(batch)))
+		return -EFAULT;
+	if (batch.flags || batch.reserved ||
+	    batch.nr_unmaps > XENTAP_BATCH_MAX ||
+	    batch.nr_maps > XENTAP_BATCH_MAX)
+		return -EINVAL;
+
+	err = mutex_lock_killable(&arena->batch_lock);
+	if (err)
+		return err;
+	err = xentap_batch_check(arena);
+	if (!err)
+		err = batch_copy_in(arena, &batch);
+	if (!err) {
+		xentap_stat_add(XENTAP_STAT_BATCHES, 1);
+		xentap_batch_unmap(arena, batch.nr_unmaps);
+		xentap_batch_map(arena, batch.nr_maps);
+		err = batch_copy_out(arena, &batch);
+	}
+	mutex_unlock(&arena->batch_lock);
+	return err;
+}
+
+static long ioctl_query(struct xentap_arena *arena, void __user *arg)
+{
+	bool show_mfn = capable(CAP_SYS_ADMIN);
+	struct xentap_query_addr *entries;
+	struct xentap_query query;
+	long err = 0;
+	size_t bytes;
+	u32 i;
+
+	if (copy_from_user(&query, arg, sizeof(query)))
+		return -EFAULT;
+	if (query.reserved || !query.nr || query.nr > XENTAP_BATCH_MAX)
+		return -EINVAL;
+	bytes = query.nr * sizeof(*entries);
+	entries = vmemdup_user(u64_to_user_ptr(query.entries), bytes);
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
+
+	mutex_lock(&arena->batch_lock);
+	for (i = 0; i < query.nr; i++)
+		xentap_query_addr(arena, &entries[i], show_mfn);
+	mutex_unlock(&arena->batch_lock);
+
+	if (copy_to_user(u64_to_user_ptr(query.entries), entries, bytes))
+		err = -EFAULT;
+	kvfree(entries);
+	return err;
+}
+
+static long ioctl_query_mfn(const struct xentap_arena *arena, void __user *arg)
+{
+	struct xentap_mfn_grant *grants;
+	struct xentap_query_mfn query;
+	long err = 0;
+
+	if (!capable(CAP_SYS_ADMIN) || arena->restrict_domid != XENTAP_NO_DOMID)
+		return -EPERM;
+	if (copy_from_user(&query, arg, sizeof(query)))
+		return -EFAULT;
+	if (!query.nr || query.nr > XENTAP_BATCH_MAX)
+		return -EINVAL;
+	grants = kvcalloc(query.nr, sizeof(*grants), GFP_KERNEL);
+	if (!grants)
+		return -ENOMEM;
+
+	query.total = xentap_index_find(query.mfn, grants, query.nr);
+	query.nr = min(query.nr, query.total);
+	if (copy_to_user(u64_to_user_ptr(query.grants), grants,
+			 query.nr * sizeof(*grants)) ||
+	    copy_to_user(arg, &query, sizeof(query)))
+		err = -EFAULT;
+	kvfree(grants);
+	return err;
+}
+
+static long tap_ioctl(struct file *file, unsigned int cmd, unsigned long value)
+{
+	struct xentap_arena *arena = file->private_data;
+	void __user *arg = (void __user *)value;
+
+	switch (cmd) {
+	case XENTAP_IOC_GET_INFO:
+		return ioctl_get_info(arg);
+	case XENTAP_IOC_RESTRICT:
+		return ioctl_restrict(arena, arg);
+	case XENTAP_IOC_ARENA_CREATE:
+		return ioctl_arena_create(arena, arg);
+	case XENTAP_IOC_BATCH:
+		return ioctl_batch(arena, arg);
+	case XENTAP_IOC_QUERY:
+		return ioctl_query(arena, arg);
+	case XENTAP_IOC_QUERY_MFN:
+		return ioctl_query_mfn(arena, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static bool has_report(struct xentap_arena *arena)
+{
+	u32 nr_slots = smp_load_acquire(&arena->nr_slots);
+
+	return nr_slots && !bitmap_empty(arena->report, nr_slots);
+}
+
+/* Take the next reported slot; false when there is none. */
+static bool take_report(struct xentap_arena *arena, u32 *slot)
+{
+	bool found;
+
+	spin_lock(&arena->report_lock);
+	*slot = find_first_bit(arena->report, arena->nr_slots);
+	found = *slot < arena->nr_slots;
+	if (found)
+		__clear_bit(*slot, arena->report);
+	spin_unlock(&arena->report_lock);
+	return found;
+}
+
+static int report_wait(struct file *file, struct xentap_arena *arena)
+{
+	if (has_report(arena))
+		return 0;
+	if (file->f_flags & O_NONBLOCK)
+		return -EAGAIN;
+	return wait_event_interruptible(arena->report_wait, has_report(arena));
+}
+
+static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
+			loff_t *offset)
+{
+	struct xentap_arena *arena = file->private_data;
+	struct xentap_drained record;
+	ssize_t done = 0;
+	int err;
+
+	if (size < sizeof(record))
+		return -EINVAL;
+	err = report_wait(file, arena);
+	if (err)
+		return err;
+
+	mutex_lock(&arena->batch_lock);
+	while (size - done >= sizeof(record) && take_report(arena, &record.slot)) {
+		struct xentap_slot *slot = &arena->slots[record.slot];
+
+		record.status = slot->state == XENTAP_SLOT_DRAINED ? 0 : -EIO;
+		if (!record.status)
+			slot->state = XENTAP_SLOT_FREE;
+		if (copy_to_user(buffer + done, &record, sizeof(record))) {
+			done = done ?: -EFAULT;
+			break;
+		}
+		done += sizeof(record);
+	}
+	mutex_unlock(&arena->batch_lock);
+	/* Another reader was faster. */
+	return done ?: -EAGAIN;
+}
+
+static __poll_t tap_poll(struct file *file, poll_table *wait)
+{
+	struct xentap_arena *arena = file->private_data;
+
+	poll_wait(file, &arena->report_wait, wait);
+	return has_report(arena) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static const struct file_operations tap_fops = {
+	.owner = THIS_MODULE,
+	.open = tap_open,
+	.release = tap_release,
+	.mmap = tap_mmap,
+	.read = tap_read,
+	.poll = tap_poll,
+	.unlocked_ioctl = tap_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice tap_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "xen/tap",
+	.nodename = "xen/tap",
+	.mode = 0600,
+	.fops = &tap_fops,
+};
+
+int xentap_chardev_init(void)
+{
+	return misc_register(&tap_device);
+}
+
+void xentap_chardev_uninit(void)
+{
+	misc_deregister(&tap_device);
+}

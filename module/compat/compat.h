@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between kernels. The core is written for the newest; each
+ * wrapper here says what older ones have instead. XENTAP_HAVE_* come from
+ * the probes beside this file.
+ */
+#ifndef XENTAP_COMPAT_H
+#define XENTAP_COMPAT_H
+
+#include <linux/mm.h>
+
+#include "compat_config.h"
+
+#ifdef XENTAP_HAVE_VM_FLAGS_SET
+static inline void xentap_compat_vm_flags_set(struct vm_area_struct *vma,
+					      unsigned long flags)
+{
+	vm_flags_set(vma, flags);
+}
+
+static inline void xentap_compat_vm_flags_clear(struct vm_area_struct *vma,
+						unsigned long flags)
+{
+	vm_flags_clear(vma, flags);
+}
+#else
+static inline void xentap_compat_vm_flags_set(struct vm_area_struct *vma,
+					      unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void xentap_compat_vm_flags_clear(struct vm_area_struct *vma,
+						unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#endif
+
+#endif /* XENTAP_COMPAT_H */

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Compiles each compat/probes/NAME.c against the target's headers and writes
+# compat_config.h with XENTAP_HAVE_NAME for those that compile.
+xentap-probes := vm_flags_set
+xentap-config := $(obj)/compat/compat_config.h
+
+ccflags-y += -I$(obj)/compat
+
+$(addprefix $(obj)/,$(xentap-y)): $(xentap-config)
+
+quiet_cmd_xentap_probe = PROBE   $@
+      cmd_xentap_probe = sh $(src)/compat/probe.sh $(src)/compat/probes $@ \
+	"$(CC) $(NOSTDINC_FLAGS) $(LINUXINCLUDE) $(KBUILD_CPPFLAGS) \
+	$(KBUILD_CFLAGS) -DMODULE -DKBUILD_MODNAME='\"probe\"' -Werror \
+	-fsyntax-only" $(xentap-probes)
+
+$(xentap-config): $(wildcard $(src)/compat/probes/*.c) $(src)/compat/probe.sh
+	$(call cmd,xentap_probe)
+
+clean-files += compat/compat_config.h compat/compat_config.log

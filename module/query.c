@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Address -> grant. The slot array lies beside the mapping, slot by page, so
+ * the answer is an array access.
+ */
+#include "internal.h"
+
+static bool slot_is_mapped(const struct xentap_slot *slot)
+{
+	return slot->state == XENTAP_SLOT_LIVE ||
+	       slot->state == XENTAP_SLOT_DRAINING;
+}
+
+void xentap_query_addr(struct xentap_arena *arena,
+		       struct xentap_query_addr *entry, bool show_mfn)
+{
+	const struct xentap_slot *slot;
+	u64 offset = entry->addr - arena->base;
+
+	lockdep_assert_held(&arena->batch_lock);
+
+	*entry = (struct xentap_query_addr){ .addr = entry->addr };
+	if (!arena->base || entry->addr < arena->base ||
+	    offset >> PAGE_SHIFT >= arena->nr_slots) {
+		entry->status = -EINVAL;
+		return;
+	}
+
+	slot = &arena->slots[offset >> PAGE_SHIFT];
+	if (!slot_is_mapped(slot)) {
+		entry->status = -ENOENT;
+		return;
+	}
+	entry->mfn = show_mfn ? slot->mfn : XENTAP_MFN_HIDDEN;
+	entry->gref = slot->gref;
+	entry->domid = slot->domid;
+	if (slot->rdonly)
+		entry->flags |= XENTAP_GRANT_F_RDONLY;
+	if (slot->state == XENTAP_SLOT_DRAINING)
+		entry->flags |= XENTAP_GRANT_F_DRAINING;
+}
