@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Messages: one line, one write(2), no allocation, so that any thread may
+ * log at any time, also under seccomp.
+ */
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define LOG_LINE_MAX	1024	/* bytes of one line; longer text is cut */
+#define LOG_REFILL_MS	10000	/* time in which a token bucket fills up */
+
+/* Set once by log_init() and log_set_level(), before any thread starts. */
+static struct {
+	const char *name;
+	int max_priority;
+	bool journal;		/* stderr is the journal: prefix the priority */
+	bool syslog;
+} log_state = { .max_priority = LOG_INFO };
+
+/* The journal tells its clients device and inode of the stream it gave. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+	       !fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+}
+
+void log_init(const char *name, bool also_syslog)
+{
+	log_state.name = name;
+	log_state.journal = stderr_is_journal();
+	log_state.syslog = also_syslog && !log_state.journal && !isatty(STDERR_FILENO);
+	if (log_state.syslog)
+		openlog(name, LOG_PID, LOG_DAEMON);
+}
+
+void log_set_level(int max_priority)
+{
+	log_state.max_priority = max_priority;
+}
+
+/*
+ * Text in a message can come from a guest or a file name: what could start a
+ * new line or steer a terminal becomes a question mark.
+ */
+static void replace_control_characters(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+void log_printf(int priority, const char *format, ...)
+{
+	char line[LOG_LINE_MAX];
+	size_t start = 0, end;
+	va_list args;
+
+	if (priority > log_state.max_priority)
+		return;
+	if (log_state.journal)
+		start = (size_t)snprintf(line, sizeof(line), "<%d>", priority);
+	else if (log_state.name)
+		start = (size_t)snprintf(line, sizeof(line), "%.64s: ", log_state.name);
+
+	va_start(args, format);
+	vsnprintf(line + start, sizeof(line) - 1 - start, format, args);
+	va_end(args);
+	replace_control_characters(line + start);
+
+	if (log_state.syslog)
+		syslog(priority, "%s", line + start);
+	end = strlen(line);
+	line[end++] = '\n';
+	/* There is nowhere to report that stderr is gone. */
+	if (write(STDERR_FILENO, line, end) < 0)
+		return;
+}
+
+static void log_limit_refill(struct log_limit *limit)
+{
+	uint64_t now = clock_ms();
+	uint64_t passed = now - limit->since_ms;
+	uint64_t tokens;
+
+	if (!limit->since_ms || passed >= LOG_REFILL_MS) {
+		limit->left = limit->burst;
+		limit->since_ms = now;
+		return;
+	}
+	tokens = passed * limit->burst / LOG_REFILL_MS;
+	if (!tokens)
+		return;
+	limit->left += (unsigned int)tokens;
+	if (limit->left > limit->burst)
+		limit->left = limit->burst;
+	limit->since_ms = now;
+}
+
+bool log_limited(struct log_limit *limit)
+{
+	log_limit_refill(limit);
+	if (!limit->left) {
+		limit->dropped++;
+		return false;
+	}
+	limit->left--;
+	if (limit->dropped) {
+		log_warning("%u similar messages were dropped", limit->dropped);
+		limit->dropped = 0;
+	}
+	return true;
+}

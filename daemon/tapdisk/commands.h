@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The commands of the control protocol (tapdisk/ctl_proto.h). */
+#ifndef TAPDISK_COMMANDS_H
+#define TAPDISK_COMMANDS_H
+
+#include "ctl/ctl_msg.h"
+#include "loop/loop.h"
+#include "tapdisk/disk.h"
+#include "tapdisk/server.h"
+
+/* A tapdisk serves one disk; none before "attach". */
+struct tapdisk {
+	struct loop *loop;
+	struct disk *disk;
+	bool stopping;		/* no new disk, no new frontend */
+};
+
+/* A server_handler; @context is a struct tapdisk. */
+bool commands_handle(void *context, struct client *client, struct ctl_msg *request,
+		     struct ctl_msg *reply);
+
+#endif /* TAPDISK_COMMANDS_H */
