@@ -11,6 +11,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 KDIR ?= /lib/modules/$(shell uname -r)/build
 DKMS_SRC = $(DESTDIR)/usr/src/xentap-$(VERSION)
+MODULE_SOURCE := $(shell cd module && ls Kbuild Makefile *.[ch] compat/*.h compat/*.mk \
+	compat/*.sh compat/probes/*.c | grep -v -e '\.mod\.c$$' -e compat_config)
 
 export PREFIX DESTDIR V WERROR
 
@@ -48,9 +50,8 @@ dkms-source:
 	install -d $(DKMS_SRC)/include/uapi
 	install -m 644 dkms.conf VERSION $(DKMS_SRC)/
 	install -m 644 include/uapi/xentap.h $(DKMS_SRC)/include/uapi/
-	cd module && find . -name '*.[ch]' -o -name '*.mk' -o -name '*.sh' -o \
-		-name Kbuild -o -name Makefile | grep -v -e '\.mod\.c$$' \
-		-e compat_config | cpio --quiet -pdum $(abspath $(DKMS_SRC))/module
+	cd module && for file in $(MODULE_SOURCE); do \
+		install -D -m 644 $$file $(abspath $(DKMS_SRC))/module/$$file || exit; done
 
 dkms-install: dkms-source
 	dkms add -m xentap -v $(VERSION)

@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# check.sh DOOR...: run the tests behind each door (unit, xen) and add them up.
+# The last line is "N passed, N failed, N skipped"; the status is 0 when none
+# failed and at least one ran.
+
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+# Each door appends lines "pass|fail|skip NAME REASON" to this file.
+export XENTAP_RESULTS=$results
+
+# A door that breaks before its first test must not pass for empty.
+run_door()
+{
+	local door=$1 failed
+	shift
+	failed=$(grep -c '^fail ' "$results" || true)
+	"$@" && return
+	[ "$(grep -c '^fail ' "$results" || true)" != "$failed" ] ||
+		echo "fail $door-door ended early, see above" >>"$results"
+}
+
+door_unit()
+{
+	run_door unit make --no-print-directory -C test/unit check
+}
+
+door_xen()
+{
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || {
+			echo "fail xen-door needs root: run it as root or install sudo" >>"$results"
+			return
+		}
+		run_door xen sudo --preserve-env=XENTAP_RESULTS,XENTAP_LAB_CACHE \
+			test/lab/lab run "${xen_tests[@]}"
+		return
+	fi
+	run_door xen test/lab/lab run "${xen_tests[@]}"
+}
+
+# All scripts there but the library.
+xen_tests=()
+for file in test/xen/*.sh; do
+	[ "$file" = test/xen/lib.sh ] || xen_tests+=("$file")
+done
+
+for door in "$@"; do
+	"door_$door"
+done
+
+count() { grep -c "^$1 " "$results" || true; }
+
+grep -e '^fail ' -e '^skip ' "$results" | sed 's/^/  /' || true
+echo "$(count pass) passed, $(count fail) failed, $(count skip) skipped"
+[ "$(count fail)" = 0 ] && [ "$(count pass)" != 0 ]
