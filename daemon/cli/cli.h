@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tap-ctl: its commands and what they share. One process, one command, one
+ * thread; the exit status is the errno of what went wrong, or 0.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+
+struct ctl_msg;
+
+/* Limits of one exchange with tapdisk. */
+#define CLI_TIMEOUT_MS		30000
+/* Of one that ends only when all I/O of a disk has ended. */
+#define CLI_DRAIN_TIMEOUT_MS	120000
+
+/* What the command line said; -1 and NULL: not said. */
+struct cli_options {
+	int pid;
+	int minor;
+	const char *type;	/* list -t */
+	const char *file;	/* list -f */
+	const char *image;	/* -a TYPE:PATH, whole */
+	bool readonly;
+	char **args;		/* what follows the options */
+	int nr_args;
+};
+
+struct cli_command {
+	const char *name;
+	const char *accepts;	/* option letters for getopt() */
+	const char *requires;	/* those that must be given */
+	const char *synopsis;
+	const char *help;	/* one line */
+	bool takes_args;
+	/* 0 or -errno; what went wrong has been said by then. */
+	int (*run)(const struct cli_options *options);
+};
+
+/* Say in one sentence what is wrong and what to do; returns @err. */
+#define cli_fail(err, ...)	(log_error(__VA_ARGS__), (err))
+
+int cmd_list(const struct cli_options *options);
+int cmd_allocate(const struct cli_options *options);
+int cmd_free(const struct cli_options *options);
+int cmd_spawn(const struct cli_options *options);
+int cmd_attach(const struct cli_options *options);
+int cmd_detach(const struct cli_options *options);
+int cmd_open(const struct cli_options *options);
+int cmd_close(const struct cli_options *options);
+int cmd_create(const struct cli_options *options);
+int cmd_destroy(const struct cli_options *options);
+int cmd_stats(const struct cli_options *options);
+int cmd_query(const struct cli_options *options);
+
+/*
+ * Parse @argv (its first entry is the command's name) as @command takes it.
+ * 0, -EINVAL (said why), or 1: help was asked for and printed.
+ */
+int cli_parse(const struct cli_command *command, int argc, char **argv,
+	      struct cli_options *options);
+
+#endif /* CLI_CLI_H */

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* tap-ctl create, destroy: the steps put together. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "cli/marker.h"
+#include "cli/steps.h"
+
+/* A tapdisk that just ended may hold its marker's lock a moment longer. */
+#define UNLOCK_TIMEOUT_MS	5000
+#define UNLOCK_PAUSE_MS		20
+
+/* marker_free(), but wait for a lock that is about to go. */
+static int free_when_unlocked(int minor)
+{
+	const struct timespec pause = { .tv_nsec = UNLOCK_PAUSE_MS * 1000000L };
+	uint64_t deadline_ms = clock_ms() + UNLOCK_TIMEOUT_MS;
+	int err;
+
+	while ((err = marker_free(XENTAP_RUN_DIR, minor)) == -EWOULDBLOCK &&
+	       clock_ms() < deadline_ms)
+		nanosleep(&pause, NULL);
+	return err;
+}
+
+int cmd_create(const struct cli_options *options)
+{
+	int err, pid, minor;
+
+	minor = step_allocate();
+	if (minor < 0)
+		return minor;
+	pid = step_spawn();
+	if (pid < 0) {
+		err = pid;
+		goto err_free;
+	}
+	err = step_attach(pid, minor);
+	if (!err)
+		err = step_open(pid, minor, options->image, options->readonly);
+	if (err)
+		goto err_end_tapdisk;
+	step_print_marker(minor);
+	return 0;
+
+err_end_tapdisk:
+	/* It is ours and serves nobody. */
+	kill(pid, SIGTERM);
+err_free:
+	free_when_unlocked(minor);
+	return err;
+}
+
+/*
+ * Close and detach. 0 also when there is nothing to be closed any more: the
+ * tapdisk ended or was killed, and with it went everything it held.
+ */
+static int end_disk(int fd, int minor)
+{
+	static const char *const steps[] = { "close", "detach" };
+	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
+	int err = 0;
+	size_t i;
+
+	for (i = 0; i < 2 && !err; i++) {
+		err = ctl_request_init(&request, steps[i]);
+		if (!err)
+			err = ctl_set_int(&request, "minor", minor);
+		if (!err)
+			err = ctl_call(fd, &request, &reply, CLI_DRAIN_TIMEOUT_MS);
+		if (err && reply.json)
+			log_warning("%s: %s", steps[i], ctl_reply_sentence(&reply));
+		/* What cannot be closed was perhaps never opened: detach knows. */
+		if (i == 0 && err && reply.json)
+			err = 0;
+		ctl_msg_clear(&request);
+		ctl_msg_clear(&reply);
+	}
+	return err == -ECONNRESET || err == -EPIPE ? 0 : err;
+}
+
+int cmd_destroy(const struct cli_options *options)
+{
+	int fd = ctl_connect(options->pid);
+	int err = 0;
+
+	if (fd >= 0) {
+		err = end_disk(fd, options->minor);
+		close(fd);
+	} else if (fd != -ESRCH) {
+		err = fd;
+	}
+	if (err)
+		return cli_fail(err, "destroy: tapdisk %d does not let go of minor %d: %s",
+				options->pid, options->minor, strerror(-err));
+	err = free_when_unlocked(options->minor);
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return cli_fail(err, "destroy: cannot remove the marker of minor %d: %s",
+				options->minor, strerror(-err));
+	return 0;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* tap-ctl attach, detach, close, stats: one exchange with one tapdisk. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "cli/marker.h"
+#include "cli/steps.h"
+
+/* The sentence for an exchange that ended with @err. */
+static void say_call_failed(int err, int pid, const char *what, int timeout_ms,
+			    const struct ctl_msg *reply)
+{
+	if (reply->json)
+		log_error("%s: %s", what, ctl_reply_sentence(reply));
+	else if (err == -ETIMEDOUT)
+		log_error("%s: tapdisk %d did not answer within %d seconds; "
+			  "see journalctl _PID=%d", what, pid, timeout_ms / 1000, pid);
+	else if (err == -ECONNRESET || err == -EPIPE)
+		log_error("%s: tapdisk %d ended before it answered; see journalctl _PID=%d",
+			  what, pid, pid);
+	else
+		log_error("%s: cannot talk to tapdisk %d: %s", what, pid, strerror(-err));
+}
+
+int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
+	      int timeout_ms, const char *what)
+{
+	CLEANUP_CLOSE int fd = ctl_connect(pid);
+	int err;
+
+	if (fd == -ESRCH)
+		return cli_fail(fd, "%s: there is no tapdisk with pid %d; see tap-ctl list",
+				what, pid);
+	if (fd < 0)
+		return cli_fail(fd, "%s: cannot connect to tapdisk %d: %s", what, pid,
+				strerror(-fd));
+	err = ctl_call(fd, request, reply, timeout_ms);
+	if (err) {
+		say_call_failed(err, pid, what, timeout_ms, reply);
+		ctl_msg_clear(reply);
+	}
+	return err;
+}
+
+int step_call_minor(int pid, const char *cmd, int minor, struct ctl_msg *reply,
+		    int timeout_ms)
+{
+	struct ctl_msg request = CTL_MSG_INIT;
+	int err;
+
+	err = ctl_request_init(&request, cmd);
+	if (!err)
+		err = ctl_set_int(&request, "minor", minor);
+	if (!err)
+		err = step_call(pid, &request, reply, timeout_ms, cmd);
+	ctl_msg_clear(&request);
+	return err;
+}
+
+int step_attach(int pid, int minor)
+{
+	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
+	CLEANUP_CLOSE int marker = marker_open(XENTAP_RUN_DIR, minor);
+	int err;
+
+	if (marker < 0)
+		return cli_fail(marker,
+				"attach: minor %d is not allocated (%s); use tap-ctl allocate",
+				minor, strerror(-marker));
+	err = ctl_request_init(&request, "attach");
+	if (!err)
+		err = ctl_set_int(&request, "minor", minor);
+	if (!err) {
+		request.fds[request.nr_fds++] = fd_take(&marker);
+		err = step_call(pid, &request, &reply, CLI_TIMEOUT_MS, "attach");
+	}
+	ctl_msg_clear(&request);
+	ctl_msg_clear(&reply);
+	return err;
+}
+
+int cmd_attach(const struct cli_options *options)
+{
+	return step_attach(options->pid, options->minor);
+}
+
+/* A request whose reply says nothing but yes or no. */
+static int simple_command(const struct cli_options *options, const char *cmd,
+			  int timeout_ms)
+{
+	struct ctl_msg reply = CTL_MSG_INIT;
+	int err = step_call_minor(options->pid, cmd, options->minor, &reply, timeout_ms);
+
+	ctl_msg_clear(&reply);
+	return err;
+}
+
+int cmd_detach(const struct cli_options *options)
+{
+	return simple_command(options, "detach", CLI_DRAIN_TIMEOUT_MS);
+}
+
+int cmd_close(const struct cli_options *options)
+{
+	return simple_command(options, "close", CLI_DRAIN_TIMEOUT_MS);
+}
+
+int cmd_stats(const struct cli_options *options)
+{
+	struct ctl_msg reply = CTL_MSG_INIT;
+	struct json_object *stats;
+	int err;
+
+	err = step_call_minor(options->pid, "stats", options->minor, &reply,
+			      CLI_TIMEOUT_MS);
+	if (!err && !json_object_object_get_ex(reply.json, "stats", &stats))
+		err = cli_fail(-EPROTO, "stats: the answer of tapdisk %d holds no counters",
+			       options->pid);
+	if (!err)
+		puts(json_object_to_json_string_ext(stats, JSON_C_TO_STRING_PLAIN |
+						    JSON_C_TO_STRING_NOSLASHESCAPE));
+	ctl_msg_clear(&reply);
+	return err;
+}

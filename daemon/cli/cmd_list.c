@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* tap-ctl list. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/listing.h"
+#include "tapdisk/ctl_proto.h"
+
+int cmd_list(const struct cli_options *options)
+{
+	const struct listing_filter filter = {
+		.pid = options->pid,
+		.minor = options->minor,
+		.type = options->type,
+		.path = options->file,
+	};
+	struct listing listing;
+	size_t i;
+	int err;
+
+	err = listing_scan(&listing, XENTAP_RUN_DIR, options->pid);
+	if (err)
+		log_error("list: cannot look through %s: %s", XENTAP_RUN_DIR, strerror(-err));
+	else if (isatty(STDOUT_FILENO))
+		listing_print_table(stdout, &listing, &filter);
+	else
+		for (i = 0; i < listing.nr; i++)
+			if (listing_matches(&filter, &listing.entries[i]))
+				listing_print_line(stdout, &listing.entries[i]);
+	listing_clear(&listing);
+	return err;
+}

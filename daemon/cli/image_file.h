@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Opening an image on behalf of tapdisk, which opens no path by itself. */
+#ifndef CLI_IMAGE_FILE_H
+#define CLI_IMAGE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define IMAGE_TYPE_MAX	16
+
+/*
+ * Split TYPE:PATH at the first colon; *@path points into @image. 0, -EINVAL
+ * or -EPROTONOSUPPORT (a type this version does not serve), with one sentence
+ * in @why.
+ */
+int image_split(const char *image, char type[IMAGE_TYPE_MAX], const char **path,
+		char *why, size_t why_size);
+
+/*
+ * Open @path with O_DIRECT: a descriptor, or -errno with one sentence in
+ * @why.
+ */
+int image_file_open(const char *path, bool readonly, char *why, size_t why_size);
+
+#endif /* CLI_IMAGE_FILE_H */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One disk of one guest: looks at xenstore, asks decide.h, acts. Runs in the
+ * loop of tapback and never waits for a guest or a tapdisk.
+ */
+#ifndef TAPBACK_DEVICE_H
+#define TAPBACK_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "loop/loop.h"
+#include "tapback/decide.h"
+#include "tapback/store.h"
+#include "tapback/tapdisk_client.h"
+
+#define DEVICE_WHY_MAX	512
+
+/* What all devices share; outlives them. */
+struct tapback {
+	struct loop *loop;
+	struct store *store;
+	const char *run_dir;		/* XENTAP_RUN_DIR but in tests */
+};
+
+/* What tapdisk says about its image ("info" in ctl_proto.h). */
+struct geometry {
+	uint64_t sectors;		/* of 512 bytes */
+	uint32_t sector_size;		/* bytes */
+	uint32_t physical_sector_size;	/* bytes */
+	bool readonly;
+	bool flush;
+};
+
+struct device {
+	struct device *next;
+	const struct tapback *tapback;
+	uint32_t domid;
+	uint32_t devid;
+	char backend[STORE_PATH_MAX];	/* our directory in xenstore */
+	char frontend[STORE_PATH_MAX];	/* the guest's; "": not known yet */
+	bool readonly;			/* the toolstack says mode=r */
+	bool cdrom;
+
+	struct vbd_view view;
+	struct tapdisk_client client;
+	uint32_t minor;			/* tapdisk's name for its disk */
+	struct geometry geometry;
+	bool draining;			/* the open question is "disconnect" */
+	bool overdue_said;
+
+	char why[DEVICE_WHY_MAX];	/* what last went wrong */
+	bool unreported;		/* nobody was told yet */
+	bool error_published;
+	struct log_limit guest_log;	/* for lines that a guest can cause */
+	bool guest_was_alive;		/* only then can it be found dead */
+
+	bool dirty;			/* something changed: look again */
+	unsigned int looks_left;	/* before it must wait */
+	uint64_t looks_ms;		/* when that was last filled up */
+};
+
+/* A device for backend directory @dir/@domid/@devid; 0 or -ENOMEM. */
+int device_create(const struct tapback *tapback, const char *dir, uint32_t domid,
+		  uint32_t devid, struct device **device);
+/* Disks that are connected stay so. NULL is harmless. */
+void device_destroy(struct device *device);
+
+/* Act until there is nothing to do. False: it is gone, to be destroyed. */
+bool device_run(struct device *device);
+
+/* Whether a dirty device may be run now, or has had too many changes lately. */
+bool device_may_look(struct device *device, uint64_t now_ms);
+
+/* Give up answers that are overdue. */
+void device_check_time(struct device *device, uint64_t now_ms);
+
+/* The set of running domains changed. */
+void device_check_domain(struct device *device);
+
+#endif /* TAPBACK_DEVICE_H */

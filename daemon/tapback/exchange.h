@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A device's talk with its tapdisk. Each call puts one question (the link is
+ * busy then) or fails at once; answers change device->view and device->why
+ * and mark the device dirty. Nothing is returned: how it went is in the view.
+ */
+#ifndef TAPBACK_EXCHANGE_H
+#define TAPBACK_EXCHANGE_H
+
+#include "tapback/device.h"
+#include "tapback/frontend.h"
+
+void exchange_look_up(struct device *device, int pid);
+void exchange_connect(struct device *device, const struct frontend_ring *ring);
+void exchange_disconnect(struct device *device);
+
+/* The tapdisk is of no more use; device->why says why. */
+__attribute__((format(printf, 2, 3)))
+void exchange_lose(struct device *device, const char *format, ...);
+
+/* The frontend's ring cannot be connected; device->why says why. */
+__attribute__((format(printf, 2, 3)))
+void exchange_refuse(struct device *device, const char *format, ...);
+
+#endif /* TAPBACK_EXCHANGE_H */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A xenstore in memory behind libxenstore's calls, for tests. One store per
+ * process, one connection. A transaction's writes show at once, which is
+ * enough for code that writes last.
+ */
+#ifndef FAKE_XENSTORE_H
+#define FAKE_XENSTORE_H
+
+#include <stdbool.h>
+
+/* Forget everything. */
+void fake_store_reset(void);
+
+/* As anybody else but the code under test; watches fire. */
+void fake_store_set(const char *path, const char *value);
+/* With all below it; NULL-safe. */
+void fake_store_remove(const char *path);
+
+/* The value, or NULL. Valid until the next change. */
+const char *fake_store_get(const char *path);
+
+/* Called before each commit; the commit fails with EAGAIN when true. */
+extern bool (*fake_store_conflict)(void);
+
+/* Domains that are not "introduced" any more; -1: none. */
+extern int fake_store_dead_domain;
+
+/* Fire "@releaseDomain" or another special watch. */
+void fake_store_fire(const char *path);
+
+/* Every call from now on fails as if xenstored ended. */
+extern bool fake_store_ended;
+
+#endif /* FAKE_XENSTORE_H */

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* "tap-ctl list": its lines, its filters, and what it finds. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "cli/listing.h"
+#include "cli/marker.h"
+
+static void assert_line(const struct listing_entry *entry, const char *expect)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	listing_print_line(out, entry);
+	fclose(out);
+	assert_string_equal(text, expect);
+	free(text);
+}
+
+static void lines_for_programs(void **state)
+{
+	struct listing_entry entry = { 1234, 0, 0, "aio", "/x.img" };
+
+	(void)state;
+	assert_line(&entry, "pid=1234 minor=0 state=0 args=aio:/x.img\n");
+	entry.state = 0x2a;
+	assert_line(&entry, "pid=1234 minor=0 state=0x2a args=aio:/x.img\n");
+	entry.type = entry.path = NULL;
+	assert_line(&entry, "pid=1234 minor=0 state=0x2a\n");
+	assert_line(&(struct listing_entry){ 1234, -1, -1, NULL, NULL }, "pid=1234\n");
+	assert_line(&(struct listing_entry){ -1, 7, -1, NULL, NULL }, "minor=7\n");
+}
+
+static void a_table_for_people(void **state)
+{
+	struct listing_entry entries[] = {
+		{ 1234, 0, 0, "aio", "/x.img" }, { -1, 7, -1, NULL, NULL },
+	};
+	struct listing listing = { entries, 2 };
+	struct listing_filter all = { -1, -1, NULL, NULL };
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	listing_print_table(out, &listing, &all);
+	fclose(out);
+	assert_string_equal(text, "     pid minor state type path\n"
+				  "    1234     0     0  aio /x.img\n"
+				  "       -     7     -    - -\n");
+	free(text);
+}
+
+static void filters(void **state)
+{
+	const struct listing_entry disk = { 10, 2, 0, "aio", "/x.img" };
+	const struct listing_entry idle = { 10, -1, -1, NULL, NULL };
+	const struct listing_entry orphan = { -1, 2, -1, NULL, NULL };
+	const struct {
+		struct listing_filter filter;
+		bool disk, idle, orphan;
+	} rows[] = {
+		{ { -1, -1, NULL, NULL }, true, true, true },
+		{ { 10, -1, NULL, NULL }, true, true, false },
+		{ { 11, -1, NULL, NULL }, false, false, false },
+		{ { -1, 2, NULL, NULL }, true, false, true },
+		{ { -1, 0, NULL, NULL }, false, false, false },
+		{ { -1, -1, "aio", NULL }, true, false, false },
+		{ { -1, -1, "vhd", NULL }, false, false, false },
+		{ { -1, -1, NULL, "/x.img" }, true, false, false },
+		{ { -1, -1, NULL, "/x.im" }, false, false, false },
+		{ { -1, -1, "aio", "/x.img" }, true, false, false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(listing_matches(&rows[i].filter, &disk), rows[i].disk);
+		assert_int_equal(listing_matches(&rows[i].filter, &idle), rows[i].idle);
+		assert_int_equal(listing_matches(&rows[i].filter, &orphan), rows[i].orphan);
+	}
+}
+
+/* What an answer with the text @json adds; the listing is cleared. */
+static int add_reply(const char *json, size_t *nr)
+{
+	struct ctl_msg reply = { .json = json_tokener_parse(json) };
+	struct listing listing = { 0 };
+	int err = listing_add_reply(&listing, 1, &reply);
+
+	*nr = listing.nr;
+	listing_clear(&listing);
+	json_object_put(reply.json);
+	return err;
+}
+
+static void odd_answers(void **state)
+{
+	static const char *const bad[] = {
+		"{}", "{\"disks\":1}", "{\"disks\":[1]}", "{\"disks\":[{}]}",
+		"{\"disks\":[{\"minor\":-1,\"state\":0}]}",
+		"{\"disks\":[{\"minor\":16384,\"state\":0}]}",
+		"{\"disks\":[{\"minor\":1,\"state\":-1}]}",
+		"{\"disks\":[{\"minor\":1}]}", "{\"disks\":[null]}",
+	};
+	size_t i, nr;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (add_reply(bad[i], &nr) != -EBADMSG)
+			fail_msg("taken: %s", bad[i]);
+	assert_int_equal(add_reply("{\"disks\":[]}", &nr), 0);
+	assert_int_equal(nr, 1);
+	assert_int_equal(add_reply("{\"disks\":[{\"minor\":1,\"state\":0},"
+				   "{\"minor\":2,\"state\":0,\"type\":\"aio\",\"path\":\"/x\"}]}",
+				   &nr), 0);
+	assert_int_equal(nr, 2);
+}
+
+/*
+ * A process that plays tapdisk: listens below @dir, says so, and answers one
+ * "list" with @answer, or never when that is NULL.
+ */
+static pid_t start_tapdisk(const char *dir, const char *answer)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct ctl_msg request = CTL_MSG_INIT;
+	int fd, ready[2];
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid) {
+		close(ready[1]);
+		assert_int_equal(read(ready[0], &byte, 1), 1);
+		close(ready[0]);
+		return pid;
+	}
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/ctl%d", dir, getpid());
+	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 4) ||
+	    write(ready[1], "", 1) != 1)
+		_exit(1);
+	fd = accept(fd, NULL, NULL);
+	if (ctl_msg_recv(fd, &request))
+		_exit(1);
+	if (answer)
+		send(fd, answer, strlen(answer), 0);
+	pause();
+	_exit(0);
+}
+
+static void stop_tapdisk(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void a_scan_finds_what_there_is(void **state)
+{
+	char dir[] = "/tmp/listing.XXXXXX", path[64];
+	struct listing listing;
+	pid_t serving, idle, stale;
+	size_t i;
+	bool found = false;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(marker_allocate(dir), 0);
+	assert_int_equal(marker_allocate(dir), 1);
+	serving = start_tapdisk(dir, "{\"v\":1,\"errno\":0,\"disks\":[{\"minor\":0,\"state\":0,"
+				     "\"type\":\"aio\",\"path\":\"/x.img\"}]}");
+	idle = start_tapdisk(dir, "{\"v\":1,\"errno\":0,\"disks\":[]}");
+	stale = start_tapdisk(dir, NULL);
+	stop_tapdisk(stale);
+
+	assert_int_equal(listing_scan(&listing, dir, -1), 0);
+	assert_int_equal(listing.nr, 3);
+	for (i = 0; i < listing.nr; i++)
+		if (listing.entries[i].pid == serving) {
+			found = true;
+			assert_int_equal(listing.entries[i].minor, 0);
+			assert_string_equal(listing.entries[i].path, "/x.img");
+		}
+	assert_true(found);
+	/* The marker without a tapdisk comes last. */
+	assert_int_equal(listing.entries[2].pid, -1);
+	assert_int_equal(listing.entries[2].minor, 1);
+	listing_clear(&listing);
+	/* The killed one's socket is gone. */
+	snprintf(path, sizeof(path), "%s/ctl%d", dir, stale);
+	assert_int_equal(access(path, F_OK), -1);
+
+	stop_tapdisk(serving);
+	stop_tapdisk(idle);
+	assert_int_equal(listing_scan(&listing, dir, -1), 0);
+	assert_int_equal(listing.nr, 2);
+	listing_clear(&listing);
+	assert_int_equal(marker_free(dir, 0), 0);
+	assert_int_equal(marker_free(dir, 1), 0);
+	snprintf(path, sizeof(path), "%s/tapdisk", dir);
+	rmdir(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void without_a_run_directory_there_is_nothing(void **state)
+{
+	struct listing listing;
+
+	(void)state;
+	assert_int_equal(listing_scan(&listing, "/nonexistent/dir", -1), 0);
+	assert_int_equal(listing.nr, 0);
+	listing_clear(&listing);
+	assert_int_equal(listing_scan(&listing, "/nonexistent/dir", 17), 0);
+	assert_int_equal(listing.nr, 0);
+	listing_clear(&listing);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_for_programs),
+		cmocka_unit_test(a_table_for_people),
+		cmocka_unit_test(filters),
+		cmocka_unit_test(odd_answers),
+		cmocka_unit_test(a_scan_finds_what_there_is),
+		cmocka_unit_test(without_a_run_directory_there_is_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* tap-ctl's command lines, those of the hotplug script among them. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "cli/cli.h"
+
+static const struct cli_command list = { "list", "p:m:t:f:", "", "", "", false, NULL };
+static const struct cli_command attach = { "attach", "p:m:", "pm", "", "", false, NULL };
+static const struct cli_command open_image = { "open", "p:m:a:R", "pma", "", "", false, NULL };
+static const struct cli_command query = { "query", "p:m:", "pm", "", "", true, NULL };
+
+#define PARSE(command, options, ...) \
+	parse(command, options, (char *[]){ __VA_ARGS__, NULL })
+
+static int parse(const struct cli_command *command, struct cli_options *options, char **argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	return cli_parse(command, argc, argv, options);
+}
+
+static void what_the_hotplug_script_says(void **state)
+{
+	struct cli_options options;
+
+	(void)state;
+	assert_int_equal(PARSE(&list, &options, "list", "-t", "aio", "-f", "/x.img"), 0);
+	assert_string_equal(options.type, "aio");
+	assert_string_equal(options.file, "/x.img");
+	assert_int_equal(options.pid, -1);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "12", "-m", "0"), 0);
+	assert_int_equal(options.pid, 12);
+	assert_int_equal(options.minor, 0);
+	assert_int_equal(PARSE(&open_image, &options, "open", "-p", "12", "-m", "0", "-a",
+			       "aio:/x.img"), 0);
+	assert_string_equal(options.image, "aio:/x.img");
+	assert_false(options.readonly);
+}
+
+static void what_is_refused(void **state)
+{
+	struct cli_options options;
+
+	(void)state;
+	assert_int_equal(PARSE(&attach, &options, "attach"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "12"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "12", "-m"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "0", "-m", "1"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "-1", "-m", "1"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "1", "-m", "16384"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "1x", "-m", "1"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "1", "-m", "1", "more"), -EINVAL);
+	assert_int_equal(PARSE(&attach, &options, "attach", "-p", "1", "-m", "1", "-R"), -EINVAL);
+	assert_int_equal(PARSE(&list, &options, "list", "--what"), -EINVAL);
+}
+
+static void arguments_and_help(void **state)
+{
+	struct cli_options options;
+
+	(void)state;
+	assert_int_equal(PARSE(&query, &options, "query", "-p", "1", "-m", "1", "0x10", "0x20"), 0);
+	assert_int_equal(options.nr_args, 2);
+	assert_string_equal(options.args[1], "0x20");
+	assert_int_equal(PARSE(&attach, &options, "attach", "-h"), 1);
+	assert_int_equal(PARSE(&attach, &options, "attach", "--help"), 1);
+	assert_int_equal(PARSE(&open_image, &options, "open", "-R", "-p", "1", "-m", "1", "-a",
+			       "aio:x"), 0);
+	assert_true(options.readonly);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_the_hotplug_script_says),
+		cmocka_unit_test(what_is_refused),
+		cmocka_unit_test(arguments_and_help),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
