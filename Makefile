@@ -27,7 +27,8 @@ help:
 	@echo 'make uninstall dkms-remove   take them away again'
 	@echo 'make demo            see a guest use a disk, in a Xen host inside QEMU'
 	@echo 'make demo HOST=1     the same on this machine, which must be a Xen dom0'
-	@echo 'make check           all tests: check-unit, then check-xen'
+	@echo 'make check           all tests: lint, check-kernels, check-unit, check-xen'
+	@echo 'make check-kernels   build the module for each kernel with headers here'
 	@echo 'make check-unit      tests that need neither root nor Xen'
 	@echo 'make check-xen       tests in a real Xen host inside QEMU (root)'
 	@echo 'make lint            static checks'
@@ -39,8 +40,11 @@ daemon:
 module:
 	$(MAKE) -C module KDIR=$(KDIR)
 
+# On this host itself, not on a stage for packages, also the user and units.
 install:
 	@$(MAKE) --no-print-directory -C daemon install
+	@[ -n "$(DESTDIR)" ] || ! command -v systemd-sysusers >/dev/null || systemd-sysusers
+	@[ -n "$(DESTDIR)" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
 
 uninstall:
 	@$(MAKE) --no-print-directory -C daemon uninstall
@@ -63,7 +67,10 @@ dkms-remove:
 	rm -rf $(DKMS_SRC)
 
 check:
-	@scripts/check.sh unit xen
+	@scripts/check.sh lint kernels unit xen
+
+check-kernels:
+	@scripts/check.sh kernels
 
 check-unit:
 	@scripts/check.sh unit
@@ -86,4 +93,4 @@ clean:
 	-$(MAKE) -C module KDIR=$(KDIR) clean
 
 .PHONY: all help daemon module install uninstall dkms-source dkms-install \
-	dkms-remove check check-unit check-xen demo lint dist clean
+	dkms-remove check check-unit check-xen demo lint dist clean check-kernels

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# check.sh DOOR...: run the tests behind each door (unit, xen) and add them up.
+# check.sh DOOR...: run the tests behind each door (lint, kernels, unit, xen) and
+# add them up.
 # The last line is "N passed, N failed, N skipped"; the status is 0 when none
 # failed and at least one ran.
 
@@ -24,6 +25,16 @@ run_door()
 		echo "fail $door-door ended early, see above" >>"$results"
 }
 
+door_lint()
+{
+	run_door lint scripts/lint.sh
+}
+
+door_kernels()
+{
+	run_door kernels scripts/check-kernels.sh
+}
+
 door_unit()
 {
 	run_door unit make --no-print-directory -C test/unit check
@@ -43,10 +54,10 @@ door_xen()
 	run_door xen test/lab/lab run "${xen_tests[@]}"
 }
 
-# All scripts there but the library.
+# All scripts there but the libraries.
 xen_tests=()
 for file in test/xen/*.sh; do
-	[ "$file" = test/xen/lib.sh ] || xen_tests+=("$file")
+	[[ $file == test/xen/lib* ]] || xen_tests+=("$file")
 done
 
 for door in "$@"; do

@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Small static checks, each with its reason. Prints a line for each, and what
+# it found; with XENTAP_RESULTS, adds "pass|fail|skip lint-NAME REASON" to it.
+
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+
+failed=0
+
+report()
+{
+	printf '%-5s lint-%s%s\n' "$1" "$2" "${3:+: $3}"
+	[ -z "${XENTAP_RESULTS-}" ] || echo "$1 lint-$2 ${3-}" >>"$XENTAP_RESULTS"
+	[ "$1" != fail ] || failed=1
+}
+
+# check NAME REASON COMMAND...: the command prints what is wrong, or nothing.
+check()
+{
+	local name=$1 reason=$2 found
+	shift 2
+	found=$("$@" 2>&1)
+	if [ -z "$found" ]; then
+		report pass "$name"
+	else
+		echo "$found" | sed 's/^/  /'
+		report fail "$name" "$reason"
+	fi
+}
+
+files() { git ls-files -co --exclude-standard -- "$@"; }
+
+without_licence()
+{
+	files '*.[ch]' '*.sh' '*.py' '*.mk' '*Makefile' '*Kbuild' '*.in' '*.4' '*.8' |
+		xargs grep -L SPDX-License-Identifier
+}
+
+trailing_space() { files '*.[ch]' '*.sh' '*.py' '*.md' '*Makefile' | xargs grep -nE '[[:space:]]+$'; }
+
+version_differs()
+{
+	local version
+	version=$(cat VERSION)
+	grep -q "^PACKAGE_VERSION=\"$version\"$" dkms.conf || echo "dkms.conf is not $version"
+}
+
+kernel_version_checks() { grep -rnE 'LINUX_VERSION_CODE|KERNEL_VERSION' module --include='*.[ch]'; }
+
+# Who may include whom: ARCHITECTURE.md. "FOLDER: what it must not include".
+includes_up()
+{
+	local rule
+	for rule in 'base:(ctl|loop|image|xen|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'ctl:(loop|image|xen|vbd|tapback|cli|uapi)/' \
+		    'loop:(ctl|image|xen|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'image:(ctl|loop|xen|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'xen:(ctl|loop|image|vbd|tapdisk|tapback|cli)/' \
+		    'vbd:(ctl|tapdisk|tapback|cli|uapi)/' \
+		    'tapdisk:(tapback|cli|uapi)/' \
+		    'tapback:(image|xen|vbd|tapdisk/[^c]|cli)/' \
+		    'cli:(loop|image|xen|vbd|tapdisk/[^c]|tapback)/'; do
+		grep -rnE "^#include \"${rule#*:}" "daemon/${rule%%:*}"
+	done
+}
+
+# The header stands alone in every language and size that may include it.
+header_alone()
+{
+	local header=include/uapi/xentap.h
+	gcc -std=c99 -pedantic -Wall -Werror -Wno-long-long -fsyntax-only -x c $header
+	g++ -std=c++11 -Wall -Werror -fsyntax-only -x c++ $header
+	# No 32-bit libc is needed: the header uses none.
+	echo "#include \"$header\"
+	_Static_assert(sizeof(struct xentap_batch) == 32, \"batch\");
+	_Static_assert(sizeof(struct xentap_map) == 16, \"map\");
+	_Static_assert(sizeof(struct xentap_query_addr) == 32, \"query\");
+	_Static_assert(sizeof(struct xentap_query_mfn) == 24, \"mfn\");
+	_Static_assert(sizeof(struct xentap_info) == 32, \"info\");" |
+		gcc -m32 -std=gnu11 -Wall -Werror -fsyntax-only \
+			-I"/usr/include/$(gcc -print-multiarch)" -x c -
+}
+
+shell_scripts() { files '*.sh' .ci/run test/lab/lab; }
+
+check licence "each source says its licence in its first lines" without_licence
+check space "no line ends with white space" trailing_space
+check version "VERSION and dkms.conf agree" version_differs
+check kernel-versions "kernels differ by features, never by numbers" kernel_version_checks
+check includes "includes point down" includes_up
+check header "the ABI header stands alone" header_alone
+if command -v shellcheck >/dev/null; then
+	mapfile -t scripts < <(shell_scripts)
+	# SC2034: variables that another sourced file uses look unused.
+	check shellcheck "shell scripts without known traps" \
+		shellcheck -x -S warning -e SC2034 "${scripts[@]}"
+else
+	report skip shellcheck "shellcheck is not installed"
+fi
+if command -v mandoc >/dev/null; then
+	check man "manual pages are well-formed" mandoc -T lint -W warning daemon/man/*.8 daemon/man/*.4
+else
+	report skip man "mandoc is not installed"
+fi
+exit $failed
