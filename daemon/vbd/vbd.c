@@ -483,10 +483,13 @@ static void run_pass(struct loop_task *task)
 			vbd_finish_close(vbd);
 		return;
 	}
-	/* The event stays masked as long as the ring gives us work anyway. */
+	/*
+	 * The event stays masked as long as the ring gives us work anyway, and
+	 * for good once the frontend broke the ring's rules.
+	 */
 	if (ring_ask_event(&vbd->ring))
 		loop_post(vbd->store->loop, &vbd->pass);
-	else
+	else if (!vbd->ring.halted)
 		unmask(vbd);
 }
 

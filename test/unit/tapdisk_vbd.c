@@ -465,9 +465,11 @@ static void ring_index_out_of_range_halts(void **state)
 		rig_disconnect(rig);
 		rig_connect(rig, BLKIF_NATIVE, 1, false);
 		quiet_turns(rig, 3);
+		rig->guest.unmasks = 0;
 		*front_req_prod(&rig->front) = jumps[i];
 		fake_guest_kick(&rig->guest);
 		quiet_turns(rig, 20);
+		assert_int_equal(rig->guest.unmasks, 0);
 		assert_int_equal(vbd_stats(rig->vbd)->requests, 0);
 	}
 }
