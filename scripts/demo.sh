@@ -33,6 +33,4 @@ if is_dom0; then
 fi
 say "a Xen host in QEMU, by software emulation: everything in it is real, but slow"
 say "the first time takes about ten minutes (downloads, images, DKMS), later ones two"
-# DKMS builds the module inside dom0, as on a user's host; the lab keeps the result.
-export XENTAP_LAB_MODULE=dkms
 exec test/lab/lab shell 'bash scripts/demo-dom0.sh'

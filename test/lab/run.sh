@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Runs tests, one after the other, each in a host of its own.
+
+TEST_SECONDS=300
+LAB_LOGS=${XENTAP_LAB_LOGS:-$LAB_CACHE/logs}
+
+# header TEST KEY DEFAULT: the value of a line "# KEY: value" at the top.
+header()
+{
+	local value
+	value=$(sed -n "1,10s/^# $2: *//p" "$1")
+	echo "${value:-$3}"
+}
+
+# run_tests TEST...: prepares what they need, and adds them up.
+run_tests()
+{
+	local test passed=0 failed=0 skipped=0
+	prepare_tests "$@"
+	for test in "$@"; do
+		run_test "$test"
+		case $RESULT in
+		pass) passed=$((passed + 1)) ;;
+		skip) skipped=$((skipped + 1)) ;;
+		*) failed=$((failed + 1)) ;;
+		esac
+		[ -z "${XENTAP_RESULTS-}" ] ||
+			echo "$RESULT $(basename "$test" .sh) $REASON" >>"$XENTAP_RESULTS"
+	done
+	say "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" = 0 ]
+}
+
+# Tests that need nothing of this project run in the plain host, so that the
+# lab can be checked whatever state the rest is in.
+prepare_tests()
+{
+	local test
+	prepare_host
+	for test in "$@"; do
+		[ -f "$test" ] || die "there is no test $test"
+		if [ "$(header "$test" needs xentap)" = host ]; then
+			[ -n "$PLAIN_PAYLOAD" ] || prepare_plain
+		else
+			[ -n "$PROGRAMS" ] || prepare_xentap
+		fi
+	done
+}
+
+# run_test TEST: RESULT is pass, fail or skip, REASON a few words.
+run_test()
+{
+	local test=$1 name machine begin status=0
+	name=$(basename "$test" .sh)
+	say "---- $name"
+	machine=$(machine_folder)
+	if [ "$(header "$test" needs xentap)" = host ]; then
+		machine_resume "$machine" "$IMAGE" "$HOST" "$PLAIN_PAYLOAD"
+	else
+		machine_resume "$machine" "$IMAGE" "$PROGRAMS" "$PAYLOAD"
+	fi
+	begin=$SECONDS
+	run_in_dom0 "$machine" "$test" || status=$?
+	collect_logs "$machine"
+	machine_stop
+	judge "$machine" "$status"
+	echo "${RESULT^^} $name ($((SECONDS - begin)) s)${REASON:+: $REASON}"
+	[ "$RESULT" != fail ] || keep_logs "$machine" "$name"
+	rm -rf "$machine"
+}
+
+# run_in_dom0 MACHINE TEST: the test's status; 123 if it was never started.
+run_in_dom0()
+{
+	local machine=$1 test=$2 limit
+	limit=$(header "$test" "time limit" "$TEST_SECONDS")
+	cat "$LAB_DIR/dom0/payload.sh" "$LAB_DIR/dom0/start-test.sh" >"$machine/script"
+	machine_sh "$machine" 120 <"$machine/script" >"$machine/output" 2>&1 || {
+		cat "$machine/output"
+		return 123
+	}
+	# dom0's own time limit comes first, and lets the test clean up.
+	machine_sh "$machine" $((limit + 40)) "$machine/output" <<-END
+		cd /run/lab/source
+		timeout -k 20 $limit bash test/xen/$(basename "$test")
+	END
+}
+
+# What is missing because the host is dead is missing.
+collect_logs()
+{
+	local machine=$1
+	mkdir "$machine/logs"
+	machine_sh "$machine" 60 <"$LAB_DIR/dom0/collect.sh" >"$machine/logs.base64" || true
+	base64 -d "$machine/logs.base64" 2>/dev/null | tar -C "$machine/logs" -xz 2>/dev/null || true
+	cp "$machine"/{output,console.log,qemu.log} "$machine/logs/"
+}
+
+judge()
+{
+	local machine=$1 status=$2
+	RESULT=fail
+	case $status in
+	0) RESULT=pass REASON= ;;
+	77) RESULT=skip REASON=$(said "$machine" SKIP) ;;
+	123) REASON="the host could not be made ready for the test" ;;
+	124) REASON="time limit reached" ;;
+	125) REASON="the host died or rebooted" ;;
+	137) REASON="time limit reached, and the test did not end by itself" ;;
+	*) REASON=$(said "$machine" FAIL) ;;
+	esac
+	[ "$RESULT" = pass ] || REASON=${REASON:-status $status}
+	if ! scan_logs "$machine/logs"; then
+		[ "$RESULT" = fail ] || REASON="trouble in a log"
+		RESULT=fail
+	fi
+}
+
+# said MACHINE WORD: what the test gave as its reason.
+said() { sed -n "s/^$2: //p" "$1/output" | head -n 1; }
+
+keep_logs()
+{
+	local kept
+	kept=$LAB_LOGS/$(date +%Y%m%d-%H%M%S)-$2
+	mkdir -p "$LAB_LOGS"
+	mv "$1/logs" "$kept"
+	say "logs of $2: $kept"
+	find "$LAB_LOGS" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn |
+		tail -n +21 | cut -d' ' -f2- | xargs -r rm -rf
+}

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# time limit: 900
+#
+# What cannot work is refused, with a sentence that names the image or the part
+# that is missing; after each refusal a good image still works.
+
+. "$(dirname "$0")/lib.sh"
+
+# refused CASE WORDS IMAGE: attaching must fail, and what xl or the journal say
+# must match WORDS, an extended regular expression.
+refused()
+{
+	local what=$1 words=$2 image=$3 cursor said
+	cursor=$(journalctl -n 0 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
+	if xl block-attach host "$(tap_disk "$image" xvdb)" >"$WORK/xl" 2>&1; then
+		fail "$what: xl block-attach worked"
+	fi
+	said=$(cat "$WORK/xl"; journalctl --quiet -o cat --after-cursor="$cursor")
+	grep -qiE "$words" <<<"$said" ||
+		fail "$what: nobody said '$words':"$'\n'"$said"
+	ok "$what: $(grep -iE "$words" <<<"$said" | head -n 1)"
+	wait_for 15 "no tapdisk is left after: $what" no_tapdisks
+}
+
+works()
+{
+	xl block-attach host "$(tap_disk "$WORK/good.img" xvdb)"
+	assert_eq "$(guest_run host "$(wait_device /dev/xvdb); head -c 4 /dev/xvdb")" good \
+		"what the guest reads"
+	xl block-detach host xvdb
+	wait_for 15 "no tapdisk is left" no_tapdisks
+	ok "a good image works"
+}
+
+new_mount()
+{
+	mkdir "$WORK/$1"
+	mount "${@:2}" "$WORK/$1"
+	MOUNTS+=("$WORK/$1")
+}
+
+make_bad_images()
+{
+	make_image "$WORK/good.img" 4M
+	printf good | dd of="$WORK/good.img" conv=notrunc status=none
+	make_image "$WORK/odd.img" 1000001
+	make_image "$WORK/empty.img" 0
+	new_mount ramfs -t ramfs none
+	make_image "$WORK/ramfs/disk.img" 4M
+	dd if=/dev/zero of="$WORK/ramfs/disk.img" bs=1M count=4 status=none
+	mkdir "$WORK/rw"
+	make_image "$WORK/rw/disk.img" 4M
+	new_mount readonly --bind -o ro "$WORK/rw"
+}
+
+# Also for who tries to load it.
+without_module()
+{
+	local block=/etc/modprobe.d/xentap-test.conf
+	systemctl stop tapback
+	rmmod xentap
+	echo "install xentap /bin/false" >"$block"
+	systemctl start tapback || true
+	refused "module not loaded" 'modprobe xentap|/dev/xen/tap' "$WORK/good.img"
+	rm "$block"
+	modprobe xentap
+	systemctl restart tapback
+}
+
+create_fails_too()
+{
+	if guest_create nodisk pv "$(tap_disk "$WORK/missing.img" xvda)" >"$WORK/xl" 2>&1; then
+		fail "xl create worked without an image"
+	fi
+	guest_is_gone nodisk || fail "a guest was left after xl create failed"
+	unset "GUESTS[nodisk]"
+	ok "xl create fails without an image: $(grep -m 1 error "$WORK/xl")"
+}
+
+require_xentap
+make_bad_images
+guest_create host pv
+guest_wait_up host
+works
+refused "no image" 'missing\.img.*(no such|not exist|not found|create)' "$WORK/missing.img"
+refused "image not writable" 'readonly/disk\.img.*(read-only|access=ro|writ)' "$WORK/readonly/disk.img"
+refused "no O_DIRECT" 'ramfs/disk\.img.*(O_DIRECT|direct)' "$WORK/ramfs/disk.img"
+refused "odd size" 'odd\.img.*512' "$WORK/odd.img"
+refused "zero length" 'empty\.img.*(empty|0 bytes|no data|size|length)' "$WORK/empty.img"
+without_module
+works
+create_fails_too
+works
+guest_shutdown host
+assert_no_grants

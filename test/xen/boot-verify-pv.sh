@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# time limit: 400
+#
+# A PV guest keeps data on a disk of tapdisk.
+
+. "$(dirname "$0")/lib.sh"
+. "$TEST_DIR/boot-verify.bash"
+
+boot_verify pv

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# time limit: 600
+#
+# Two guests with two disks each, all busy at the same time, all verified.
+
+. "$(dirname "$0")/lib.sh"
+
+JOBS=()	# "GUEST NUMBER" of each fio
+
+require_xentap
+for guest in one two; do
+	for disk in xvda xvdb; do
+		make_image "$WORK/$guest-$disk.img" 16M
+	done
+	guest_create "$guest" pv "$(tap_disk "$WORK/$guest-xvda.img" xvda)" \
+		"$(tap_disk "$WORK/$guest-xvdb.img" xvdb)"
+done
+for guest in one two; do
+	guest_wait_up "$guest"
+done
+assert_eq "$(tap-ctl list | grep -c state=0)" 4 "disks that are served"
+for guest in one two; do
+	for disk in xvda xvdb; do
+		guest_start_job "$guest" "echo $guest-$disk >/tmp/$disk; cd /tmp; mkdir $disk.d; cd $disk.d
+			$(fio_verify "/dev/$disk" 8m) &&
+			dd if=/tmp/$disk of=/dev/$disk bs=1M seek=15 conv=fsync 2>/dev/null"
+		JOBS+=("$guest $JOB")
+	done
+done
+for job in "${JOBS[@]}"; do
+	# shellcheck disable=SC2086 # guest and number
+	guest_wait_job -t 240 $job || fail "fio of guest ${job% *} found differences"
+done
+ok "all four disks verified"
+for guest in one two; do
+	guest_shutdown "$guest"
+	for disk in xvda xvdb; do
+		assert_eq "$(dd if="$WORK/$guest-$disk.img" bs=1M skip=15 status=none | head -n 1 | tr -d '\0')" \
+			"$guest-$disk" "name written to $guest's $disk"
+	done
+done
+ok "each image has the data of its own guest"
+assert_no_grants
+assert_no_zombie
+assert_module_unloads
