@@ -18,7 +18,6 @@ struct xentap_arena *xentap_arena_new(void)
 	arena->restrict_domid = XENTAP_NO_DOMID;
 	mutex_init(&arena->batch_lock);
 	mutex_init(&arena->pte_lock);
-	spin_lock_init(&arena->report_lock);
 	init_waitqueue_head(&arena->report_wait);
 	INIT_DELAYED_WORK(&arena->drain_work, xentap_drain_work);
 	/* A slot may drain longer than the file lives. */

@@ -13,10 +13,13 @@
 
 int xentap_batch_check(struct xentap_arena *arena)
 {
+	/* Pairs with the release in xentap_vma_mmap(). */
+	struct mm_struct *mm = smp_load_acquire(&arena->mm);
+
 	lockdep_assert_held(&arena->batch_lock);
-	if (!arena->nr_slots || !READ_ONCE(arena->base))
+	if (!mm)
 		return -ENXIO;
-	if (arena->mm != current->mm)
+	if (mm != current->mm)
 		return -EPERM;
 	return xentap_vma_activate(arena);
 }
@@ -70,8 +73,10 @@ void xentap_batch_unmap(struct xentap_arena *arena, u32 nr)
 	xentap_vma_unmap(arena, n);
 	xentap_drain_finish(arena, n, XENTAP_SLOT_FREE);
 
+	/* A slot that the list names twice has one result, too. */
 	for (i = 0; i < nr; i++) {
-		if (s->unmaps[i].status != PENDING)
+		if (s->unmaps[i].status != PENDING &&
+		    s->unmaps[i].status != -EINPROGRESS)
 			continue;
 		s->unmaps[i].status = unmap_result(arena, s->unmaps[i].slot);
 		if (s->unmaps[i].status == -EINPROGRESS)

@@ -224,20 +224,6 @@ static bool has_report(struct xentap_arena *arena)
 	return nr_slots && !bitmap_empty(arena->report, nr_slots);
 }
 
-/* Take the next reported slot; false when there is none. */
-static bool take_report(struct xentap_arena *arena, u32 *slot)
-{
-	bool found;
-
-	spin_lock(&arena->report_lock);
-	*slot = find_first_bit(arena->report, arena->nr_slots);
-	found = *slot < arena->nr_slots;
-	if (found)
-		__clear_bit(*slot, arena->report);
-	spin_unlock(&arena->report_lock);
-	return found;
-}
-
 static int report_wait(struct file *file, struct xentap_arena *arena)
 {
 	if (has_report(arena))
@@ -253,6 +239,7 @@ static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
 	struct xentap_arena *arena = file->private_data;
 	struct xentap_drained record;
 	ssize_t done = 0;
+	u32 i;
 	int err;
 
 	if (size < sizeof(record))
@@ -262,16 +249,20 @@ static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
 		return err;
 
 	mutex_lock(&arena->batch_lock);
-	while (size - done >= sizeof(record) && take_report(arena, &record.slot)) {
-		struct xentap_slot *slot = &arena->slots[record.slot];
+	for_each_set_bit(i, arena->report, arena->nr_slots) {
+		struct xentap_slot *slot = &arena->slots[i];
 
+		if (size - done < sizeof(record))
+			break;
+		record.slot = i;
 		record.status = slot->state == XENTAP_SLOT_DRAINED ? 0 : -EIO;
-		if (!record.status)
-			slot->state = XENTAP_SLOT_FREE;
 		if (copy_to_user(buffer + done, &record, sizeof(record))) {
 			done = done ?: -EFAULT;
 			break;
 		}
+		__clear_bit(i, arena->report);
+		if (!record.status)
+			slot->state = XENTAP_SLOT_FREE;
 		done += sizeof(record);
 	}
 	mutex_unlock(&arena->batch_lock);

@@ -37,14 +37,6 @@ void xentap_drain_begin(struct xentap_arena *arena, u32 slot)
 	xentap_stat_add(XENTAP_STAT_DRAINING, 1);
 }
 
-/* User space asked long ago: it learns by read(). */
-static void slot_report(struct xentap_arena *arena, u32 slot)
-{
-	spin_lock(&arena->report_lock);
-	__set_bit(slot, arena->report);
-	spin_unlock(&arena->report_lock);
-}
-
 static void slot_leave(struct xentap_arena *arena, u32 slot,
 		       enum xentap_slot_state then)
 {
@@ -82,8 +74,9 @@ void xentap_drain_unmap(struct xentap_arena *arena, u32 nr,
 		} else {
 			slot_lose(arena, s->slots[i], s->kunmap[i].status);
 		}
+		/* User space asked long ago: it learns by read(). */
 		if (then == XENTAP_SLOT_DRAINED)
-			slot_report(arena, s->slots[i]);
+			__set_bit(s->slots[i], arena->report);
 	}
 	xentap_stat_add(XENTAP_STAT_UNMAPS, nr);
 }
@@ -108,7 +101,7 @@ void xentap_drain_finish(struct xentap_arena *arena, u32 nr,
 		if (arena->slots[slot].uhandle != XENTAP_NO_HANDLE) {
 			slot_lose(arena, slot, GNTST_general_error);
 			if (then == XENTAP_SLOT_DRAINED)
-				slot_report(arena, slot);
+				__set_bit(slot, arena->report);
 		} else if (page_is_idle(arena->pages[slot])) {
 			s->slots[idle++] = slot;
 		}
@@ -155,6 +148,7 @@ static void drain_pass(struct xentap_arena *arena)
 	for (from = 0; from < arena->nr_slots && arena->nr_draining;) {
 		nr = collect(arena, XENTAP_SLOT_DRAINING, &from);
 		xentap_drain_finish(arena, nr, XENTAP_SLOT_DRAINED);
+		cond_resched();
 	}
 	wake_up_interruptible(&arena->report_wait);
 }

@@ -105,9 +105,9 @@ struct xentap_arena {
 
 	/* pte_lock: user mappings, and base and mm below */
 	struct mutex pte_lock;
-	struct mm_struct *mm;		/* compared only, NULL: not mapped yet */
+	struct mm_struct *mm;		/* never dereferenced but by its owner; NULL: not mapped yet */
 	unsigned long base;		/* user address of slot 0 */
-	u32 nr_vmas;			/* 2 while an mremap() is being refused */
+	u32 nr_vmas;			/* of mm; 2 while an mremap() is refused */
 	u32 nr_ptes;			/* slots with a user mapping */
 	struct mmu_interval_notifier notifier;
 
@@ -117,9 +117,11 @@ struct xentap_arena {
 	struct delayed_work drain_work;
 	unsigned int drain_delay_ms;
 
-	/* drained slots that read() has not reported */
-	spinlock_t report_lock;
-	unsigned long *report;		/* a bit for each slot */
+	/*
+	 * A bit for each drained slot that read() has not reported; changed
+	 * under batch_lock, looked at without.
+	 */
+	unsigned long *report;
 	wait_queue_head_t report_wait;
 };
 

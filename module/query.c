@@ -15,17 +15,18 @@ void xentap_query_addr(struct xentap_arena *arena,
 		       struct xentap_query_addr *entry, bool show_mfn)
 {
 	const struct xentap_slot *slot;
-	u64 offset = entry->addr - arena->base;
+	u64 offset;
 
 	lockdep_assert_held(&arena->batch_lock);
 
 	*entry = (struct xentap_query_addr){ .addr = entry->addr };
-	if (!arena->base || entry->addr < arena->base ||
-	    offset >> PAGE_SHIFT >= arena->nr_slots) {
+	if (!smp_load_acquire(&arena->mm) || entry->addr < arena->base ||
+	    (entry->addr - arena->base) >> PAGE_SHIFT >= arena->nr_slots) {
 		entry->status = -EINVAL;
 		return;
 	}
 
+	offset = entry->addr - arena->base;
 	slot = &arena->slots[offset >> PAGE_SHIFT];
 	if (!slot_is_mapped(slot)) {
 		entry->status = -ENOENT;

@@ -8,7 +8,7 @@
  * that maps a grant. Whoever in mm/ is about to clear one announces it to the
  * notifier first; the notifier has Xen unmap it, and mm/ finds nothing left.
  */
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <asm/xen/page.h>
 #include <xen/page.h>
 
@@ -25,8 +25,12 @@ static unsigned long arena_bytes(const struct xentap_arena *arena)
 	return (unsigned long)arena->nr_slots << PAGE_SHIFT;
 }
 
-/* Have Xen drop the user mappings of slots @first up to, not with, @end. */
-static void drop_range(struct xentap_arena *arena, u32 first, u32 end)
+/*
+ * Have Xen drop the user mappings of slots @first up to, not with, @end.
+ * Caller holds pte_lock.
+ */
+static void drop_range(struct xentap_arena *arena, u32 first, u32 end,
+		       bool may_sleep)
 {
 	u32 nr = 0;
 	u32 i;
@@ -39,6 +43,8 @@ static void drop_range(struct xentap_arena *arena, u32 first, u32 end)
 		if (nr == XENTAP_BATCH_MAX) {
 			xentap_grant_unmap_user(arena, nr);
 			nr = 0;
+			if (may_sleep)
+				cond_resched();
 		}
 	}
 	if (nr)
@@ -67,7 +73,8 @@ static bool arena_invalidate(struct mmu_interval_notifier *notifier,
 	mmu_interval_set_seq(notifier, seq);
 	if (start < end)
 		drop_range(arena, (start - arena->base) >> PAGE_SHIFT,
-			   (end - arena->base + PAGE_SIZE - 1) >> PAGE_SHIFT);
+			   (end - arena->base + PAGE_SIZE - 1) >> PAGE_SHIFT,
+			   mmu_notifier_range_blockable(range));
 	mutex_unlock(&arena->pte_lock);
 	return true;
 }
@@ -76,13 +83,21 @@ static const struct mmu_interval_notifier_ops arena_notifier_ops = {
 	.invalidate = arena_invalidate,
 };
 
-/* mremap() makes a second VMA before it asks arena_vma_mremap(). */
+/*
+ * Two callers. mremap() makes a second VMA before it asks
+ * arena_vma_mremap(). And fork() does, if the process took VM_DONTCOPY away
+ * by madvise(MADV_DOFORK): it calls this before it copies entries, with both
+ * address spaces locked, so that there is none left to copy.
+ */
 static void arena_vma_open(struct vm_area_struct *vma)
 {
 	struct xentap_arena *arena = vma->vm_private_data;
 
 	mutex_lock(&arena->pte_lock);
-	arena->nr_vmas++;
+	if (vma->vm_mm == arena->mm)
+		arena->nr_vmas++;
+	else
+		drop_range(arena, 0, arena->nr_slots, true);
 	mutex_unlock(&arena->pte_lock);
 }
 
@@ -91,6 +106,8 @@ static void arena_vma_close(struct vm_area_struct *vma)
 	struct xentap_arena *arena = vma->vm_private_data;
 	bool last;
 
+	if (vma->vm_mm != arena->mm)
+		return;
 	mutex_lock(&arena->pte_lock);
 	last = !--arena->nr_vmas;
 	mutex_unlock(&arena->pte_lock);
@@ -119,6 +136,10 @@ static int arena_vma_mprotect(struct vm_area_struct *vma, unsigned long start,
  * frame may stand in several slots. Called by get_user_pages() under the
  * page-table lock. NULL, once a slot is no longer LIVE, refuses new users of
  * the page, and keeps mm/ from touching its counts.
+ *
+ * Who asks with mmap_lock held for writing does not want to use the page: it
+ * is /proc/PID/clear_refs, which would next clear the entry's accessed bit,
+ * and Xen refuses that write to another domain's frame with a fault.
  */
 static struct page *arena_vma_find_page(struct vm_area_struct *vma,
 					unsigned long addr)
@@ -127,7 +148,8 @@ static struct page *arena_vma_find_page(struct vm_area_struct *vma,
 	u32 slot = (addr - vma->vm_start) >> PAGE_SHIFT;
 
 	if (READ_ONCE(arena->slots[slot].state) != XENTAP_SLOT_LIVE ||
-	    READ_ONCE(arena->slots[slot].stuck))
+	    READ_ONCE(arena->slots[slot].stuck) || vma->vm_mm != arena->mm ||
+	    xentap_compat_mmap_write_locked(vma->vm_mm))
 		return NULL;
 	return arena->pages[slot];
 }
@@ -158,12 +180,13 @@ int xentap_vma_mmap(struct xentap_arena *arena, struct vm_area_struct *vma)
 		return -EACCES;
 
 	mutex_lock(&arena->pte_lock);
-	if (arena->base) {
+	if (arena->mm) {
 		err = -EBUSY;
 	} else {
-		WRITE_ONCE(arena->base, vma->vm_start);
-		arena->mm = vma->vm_mm;
+		arena->base = vma->vm_start;
 		arena->nr_vmas = 1;
+		/* Pairs with the acquire in xentap_batch_check(). */
+		smp_store_release(&arena->mm, vma->vm_mm);
 	}
 	mutex_unlock(&arena->pte_lock);
 	if (err)
@@ -195,7 +218,8 @@ int xentap_vma_activate(struct xentap_arena *arena)
 					   &arena_notifier_ops);
 	if (!err)
 		arena->notifier_active = true;
-	return err;
+	/* Any signal interrupts the registration; nothing was done yet. */
+	return err == -EINTR ? -ERESTARTSYS : err;
 }
 
 /* False once munmap() took the VMA out of the tree. mmap_lock is held. */
@@ -207,17 +231,8 @@ static bool arena_is_mapped(const struct xentap_arena *arena)
 	       vma->vm_ops == &arena_vm_ops && vma->vm_private_data == arena;
 }
 
-static int note_pte(pte_t *pte, unsigned long addr, void *data)
-{
-	struct xentap_arena *arena = data;
-
-	arena->slots[(addr - arena->base) >> PAGE_SHIFT].pte =
-		arbitrary_virt_to_machine(pte).maddr;
-	return 0;
-}
-
-/* Where the entries of scratch.slots[0..nr) are; makes page tables. */
-static int note_ptes(struct xentap_arena *arena, u32 nr)
+/* Call @fn for the entries of scratch.slots[0..nr); makes page tables. */
+static int walk_ptes(struct xentap_arena *arena, u32 nr, pte_fn_t fn)
 {
 	const u32 *slots = arena->scratch.slots;
 	u32 run;
@@ -229,11 +244,22 @@ static int note_ptes(struct xentap_arena *arena, u32 nr)
 		for (run = 1; i + run < nr && slots[i + run] == slots[i] + run;)
 			run++;
 		err = apply_to_page_range(arena->mm, slot_address(arena, slots[i]),
-					  (unsigned long)run << PAGE_SHIFT,
-					  note_pte, arena);
+					  (unsigned long)run << PAGE_SHIFT, fn,
+					  arena);
 		if (err)
 			return err;
 	}
+	return 0;
+}
+
+static struct xentap_slot *slot_at(struct xentap_arena *arena, unsigned long addr)
+{
+	return &arena->slots[(addr - arena->base) >> PAGE_SHIFT];
+}
+
+static int note_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	slot_at(data, addr)->pte = arbitrary_virt_to_machine(pte).maddr;
 	return 0;
 }
 
@@ -256,7 +282,7 @@ int xentap_vma_map(struct xentap_arena *arena, u32 nr)
 	 */
 	do {
 		seq = mmu_interval_read_begin(&arena->notifier);
-		err = note_ptes(arena, nr);
+		err = walk_ptes(arena, nr, note_pte);
 		if (err)
 			break;
 		mutex_lock(&arena->pte_lock);
@@ -264,36 +290,25 @@ int xentap_vma_map(struct xentap_arena *arena, u32 nr)
 		if (!again)
 			xentap_grant_map_user(arena, nr);
 		mutex_unlock(&arena->pte_lock);
-	} while (again);
+		if (again && fatal_signal_pending(current))
+			err = -EINTR;
+	} while (again && !err);
 	mmap_read_unlock(arena->mm);
 	return err;
 }
 
-static int pass_pte(pte_t *pte, unsigned long addr, void *data)
-{
-	return 0;
-}
-
 /*
- * get_user_pages() looks at the slot and takes its reference under the
- * page-table lock. Having passed through that lock, we know that whoever saw
- * the slot LIVE has taken the reference, and that nobody will see it again.
- * One lock serves a whole page table (2 MiB of slots).
+ * get_user_pages() that found the slot no longer LIVE may have read the entry
+ * before Xen cleared it, and write it back with the accessed bit set. Xen
+ * refuses that for another domain's frame, but not for one of our own.
  */
-static void pass_page_table_locks(struct xentap_arena *arena, u32 nr)
+static int sweep_pte(pte_t *pte, unsigned long addr, void *data)
 {
-	unsigned long passed = ULONG_MAX;
-	u32 i;
+	struct xentap_arena *arena = data;
 
-	for (i = 0; i < nr; i++) {
-		unsigned long addr = slot_address(arena, arena->scratch.slots[i]);
-
-		if (addr >> PMD_SHIFT == passed)
-			continue;
-		passed = addr >> PMD_SHIFT;
-		/* The table exists, so that nothing can fail. */
-		apply_to_page_range(arena->mm, addr, PAGE_SIZE, pass_pte, NULL);
-	}
+	if (!pte_none(*pte) && slot_at(arena, addr)->uhandle == XENTAP_NO_HANDLE)
+		pte_clear(arena->mm, addr, pte);
+	return 0;
 }
 
 void xentap_vma_unmap(struct xentap_arena *arena, u32 nr)
@@ -302,11 +317,6 @@ void xentap_vma_unmap(struct xentap_arena *arena, u32 nr)
 	u32 i;
 
 	lockdep_assert_held(&arena->batch_lock);
-	mmap_read_lock(arena->mm);
-	if (arena_is_mapped(arena))
-		pass_page_table_locks(arena, nr);
-	mmap_read_unlock(arena->mm);
-
 	mutex_lock(&arena->pte_lock);
 	for (i = 0; i < nr; i++) {
 		u32 slot = arena->scratch.slots[i];
@@ -317,4 +327,15 @@ void xentap_vma_unmap(struct xentap_arena *arena, u32 nr)
 	if (n)
 		xentap_grant_unmap_user(arena, n);
 	mutex_unlock(&arena->pte_lock);
+
+	/*
+	 * get_user_pages() looks at the slot and takes its reference under the
+	 * page-table lock. The walk passes through that lock: after it, whoever
+	 * saw the slot LIVE has taken the reference, and nobody will see it so
+	 * again. The tables exist, so that nothing can fail.
+	 */
+	mmap_read_lock(arena->mm);
+	if (arena_is_mapped(arena))
+		walk_ptes(arena, nr, sweep_pte);
+	mmap_read_unlock(arena->mm);
 }

@@ -124,11 +124,15 @@ struct xentap_unmap {
  *		-EINVAL: no such slot; -EBUSY: slot not free;
  *		-EPERM: the file is restricted to another domain;
  *		-EDQUOT: a limit of this module is reached;
- *		-ESRCH: no such domain; -ENOENT: no such grant;
- *		-EACCES: not granted to us, or not writable;
+ *		-ESRCH: no such domain;
+ *		-ENOENT: grant reference beyond the domain's table;
+ *		-EACCES: forbidden by Xen's security policy;
  *		-ENOSPC: Xen's own tables are full; -EAGAIN: page not at hand;
  *		-EFAULT: the page cannot be mapped; -ESHUTDOWN: the arena is
- *		no longer mapped; -EIO: Xen gave another reason
+ *		no longer mapped; -EINTR: the process is being killed;
+ *		-EIO: all else that Xen refuses: a reference that grants
+ *		nothing, or to another domain, or not for writing. If the
+ *		mapping, half made, could not be undone the slot is lost
  */
 struct xentap_map {
 	__u32 slot;
@@ -148,7 +152,8 @@ struct xentap_map {
  *
  * Entries succeed or fail one by one. The call itself fails, with nothing
  * done, with EINVAL (fields), EFAULT (lists), ENXIO (no arena or not mapped
- * yet), EPERM (another process than the one that mapped the arena). EFAULT
+ * yet), EPERM (another process than the one that mapped the arena), ENOMEM
+ * (first call only). The first call may wait for other processes. EFAULT
  * after the work, when statuses cannot be written, leaves the slots as the
  * entries asked.
  */

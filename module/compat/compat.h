@@ -37,4 +37,19 @@ static inline void xentap_compat_vm_flags_clear(struct vm_area_struct *vma,
 }
 #endif
 
+/*
+ * Whether somebody holds mmap_lock for writing. No kernel exports this: it is
+ * bit 0 of the semaphore's count in all of them (kernel/locking/rwsem.c), but
+ * for PREEMPT_RT, which Xen dom0 kernels are not. mmap_read_trylock() is no
+ * substitute: it fails for a writer that waits, too.
+ */
+static inline bool xentap_compat_mmap_write_locked(struct mm_struct *mm)
+{
+#ifdef CONFIG_PREEMPT_RT
+	return false;
+#else
+	return atomic_long_read(&mm->mmap_lock.count) & 1;
+#endif
+}
+
 #endif /* XENTAP_COMPAT_H */

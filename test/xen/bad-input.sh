@@ -83,9 +83,9 @@ make_bad_images
 guest_create host pv
 guest_wait_up host
 works
-refused "no image" 'missing\.img.*(no such|not exist|not found|create)' "$WORK/missing.img"
-refused "image not writable" 'readonly/disk\.img.*(read-only|access=ro|writ)' "$WORK/readonly/disk.img"
-refused "no O_DIRECT" 'ramfs/disk\.img.*(O_DIRECT|direct)' "$WORK/ramfs/disk.img"
+refused "no image" 'there is no image .*missing\.img' "$WORK/missing.img"
+refused "image not writable" 'readonly/disk\.img .*access=ro' "$WORK/readonly/disk.img"
+refused "no O_DIRECT" 'ramfs/disk\.img .*direct I/O' "$WORK/ramfs/disk.img"
 refused "odd size" 'odd\.img.*512' "$WORK/odd.img"
 refused "zero length" 'empty\.img.*(empty|0 bytes|no data|size|length)' "$WORK/empty.img"
 without_module

@@ -231,9 +231,21 @@ guest_path() { echo "/local/domain/${GUESTS[$1]}/data"; }
 
 guest_wait_up()
 {
-	local path
-	path=$(guest_path "$1")
-	wait_for "${2:-150}" "guest $1 is ready for jobs" xenstore-exists "$path/up"
+	wait_for "${2:-150}" "guest $1 is ready for jobs" guest_is_up "$1"
+}
+
+# QEMU 7.2 now and then answers the port accesses of a PVH guest's early clock
+# calibration with a triple fault, whereupon xl starts the guest again with
+# another number.
+guest_is_up()
+{
+	local domid
+	domid=$(xl domid "$1" 2>/dev/null) || return 1
+	if [ "$domid" != "${GUESTS[$1]}" ]; then
+		echo "note: guest $1 was started again, as domain $domid"
+		GUESTS[$1]=$domid
+	fi
+	xenstore-exists "$(guest_path "$1")/up"
 }
 
 # guest_start_job NAME TEXT: runs shell text in the guest; its number in JOB.

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The module under test, from dom0 alone: dom0 grants pages to itself through
- * gntalloc, maps them through /dev/xen/tap, and does to the mapping whatever a
- * process can do. Usage: module-check FILE, where FILE is on a file system
- * with O_DIRECT and may be overwritten. Prints "ok: NAME" for each check; the
- * first failure ends it.
+ * The module under test: grants are mapped through /dev/xen/tap, and the mapping
+ * suffers whatever a process can do to it. The grants are
+ *
+ *	module-check FILE			dom0's own, made by gntalloc
+ *	module-check FILE DOMID GREF...		64 of a guest
+ *
+ * Both matter: Xen lets dom0 touch entries of its own pages in ways that it
+ * refuses for those of a guest. FILE is on a file system with O_DIRECT and may
+ * be overwritten. Prints "ok: NAME" for each check; the first failure ends it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,13 +36,13 @@
 #define PAGE		XENTAP_SLOT_BYTES
 #define GRANTS		64u
 #define SLOTS		256u
-#define SELF		0u		/* dom0 grants to dom0 */
 #define ROUNDS		200
 
 static const char *file_name;
 static const char *check_name = "start";
-static uint8_t *granted;		/* page i is what gref[i] grants */
+static uint8_t *granted;		/* page i is what gref[i] grants; NULL: a guest's */
 static uint32_t gref[GRANTS];
+static uint32_t owner;			/* domain that grants */
 
 __attribute__((noreturn, format(printf, 1, 2)))
 static void fail(const char *format, ...)
@@ -73,7 +77,7 @@ static void grant_pages(void)
 	unsigned int i;
 
 	expect(fd >= 0 && request);
-	request->domid = SELF;
+	request->domid = 0;
 	request->flags = GNTALLOC_FLAG_WRITABLE;
 	request->count = GRANTS;
 	expect_eq(ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, request), 0);
@@ -145,7 +149,7 @@ static int batch(const struct arena *arena, struct xentap_unmap *unmaps, uint32_
 
 static int map_one(const struct arena *arena, uint32_t slot, uint32_t ref)
 {
-	struct xentap_map map = { .slot = slot, .gref = ref, .domid = SELF, .status = 99 };
+	struct xentap_map map = { .slot = slot, .gref = ref, .domid = owner, .status = 99 };
 	int err = batch(arena, NULL, 0, &map, 1);
 
 	return err ? err : map.status;
@@ -166,7 +170,7 @@ static void map_all(const struct arena *arena, uint32_t first)
 	unsigned int i;
 
 	for (i = 0; i < GRANTS; i++)
-		maps[i] = (struct xentap_map){ .slot = first + i, .gref = gref[i], .domid = SELF };
+		maps[i] = (struct xentap_map){ .slot = first + i, .gref = gref[i], .domid = owner };
 	expect_eq(batch(arena, NULL, 0, maps, GRANTS), 0);
 	for (i = 0; i < GRANTS; i++)
 		expect_eq(maps[i].status, 0);
@@ -311,15 +315,15 @@ static void entries_fail_alone(void)
 {
 	struct arena arena = arena_make(SLOTS, 0);
 	struct xentap_map maps[] = {
-		{ .slot = 0, .gref = gref[0], .domid = SELF },
-		{ .slot = 1, .gref = 0x7fffffff, .domid = SELF },
+		{ .slot = 0, .gref = gref[0], .domid = owner },
+		{ .slot = 1, .gref = 0x7fffffff, .domid = owner },
 		{ .slot = 2, .gref = gref[2], .domid = 4321 },
 		{ .slot = 3, .gref = gref[3], .domid = 0x7ff0 },
 		{ .slot = 4, .gref = gref[4], .domid = 0x10000 },
-		{ .slot = SLOTS, .gref = gref[5], .domid = SELF },
-		{ .slot = 0, .gref = gref[6], .domid = SELF },
-		{ .slot = 7, .gref = gref[7], .domid = SELF },
-		{ .slot = 8, .gref = gref[7], .domid = SELF },
+		{ .slot = SLOTS, .gref = gref[5], .domid = owner },
+		{ .slot = 0, .gref = gref[6], .domid = owner },
+		{ .slot = 7, .gref = gref[7], .domid = owner },
+		{ .slot = 8, .gref = gref[7], .domid = owner },
 	};
 
 	expect_eq(batch(&arena, NULL, 0, maps, 9), 0);
@@ -369,7 +373,7 @@ static void queries_tell_the_grant(void)
 	for (i = 0; i < GRANTS; i++) {
 		expect_eq(entries[i].status, 0);
 		expect_eq(entries[i].gref, gref[i]);
-		expect_eq(entries[i].domid, SELF);
+		expect_eq(entries[i].domid, owner);
 		expect(entries[i].mfn && entries[i].mfn != XENTAP_MFN_HIDDEN);
 	}
 	expect_eq(entries[GRANTS].status, -ENOENT);
@@ -482,6 +486,9 @@ static void clear_refs_is_survived(void)
 
 	map_all(&arena, 0);
 	expect_eq(write(fd, "1", 1), 1);
+	expect_eq(write(fd, "3", 1), 1);
+	expect_eq(touch(slot_page(&arena, 1)), 0);
+	/* This one announces itself; it may take the view away. */
 	expect_eq(write(fd, "4", 1), 1);
 	touch(slot_page(&arena, 1));
 	unmap_all(&arena, 0);
@@ -489,25 +496,58 @@ static void clear_refs_is_survived(void)
 	close(fd);
 }
 
-static void child_inherits_nothing(void)
+static void child_of(const struct arena *arena, int signo)
 {
-	struct arena arena = arena_make(SLOTS, 0);
 	int status;
-	pid_t child;
+	pid_t child = fork();
 
-	map_all(&arena, 0);
-	child = fork();
 	if (!child) {
-		/* No mapping, and no say over the parent's. */
-		if (touch(slot_page(&arena, 0)) != SIGSEGV ||
-		    unmap_one(&arena, 0) != -EPERM)
+		/* No page, and no say over the parent's. */
+		if (touch(slot_page(arena, 0)) != signo || unmap_one(arena, 0) != -EPERM)
 			_exit(1);
 		_exit(0);
 	}
 	expect_eq(waitpid(child, &status, 0), child);
 	expect_eq(status, 0);
+}
+
+static void child_inherits_nothing(void)
+{
+	struct arena arena = arena_make(SLOTS, 0);
+
+	map_all(&arena, 0);
+	child_of(&arena, SIGSEGV);
 	expect_eq(touch(slot_page(&arena, 0)), 0);
 	unmap_all(&arena, 0);
+	arena_end(&arena);
+	wait_counter("arenas", 0);
+}
+
+/* The address range can be inherited, if the owner insists; pages cannot. */
+static void child_by_dofork_inherits_no_page(void)
+{
+	struct arena arena = arena_make(SLOTS, 0);
+
+	map_all(&arena, 0);
+	expect_eq(madvise(arena.base, arena.slots * PAGE, MADV_DOFORK), 0);
+	child_of(&arena, SIGBUS);
+	expect_eq(counter("user_ptes"), 0);
+	unmap_all(&arena, 0);
+	map_all(&arena, 0);
+	expect_eq(touch(slot_page(&arena, 0)), 0);
+	arena_end(&arena);
+	wait_counter("arenas", 0);
+}
+
+static void slot_named_twice(void)
+{
+	struct arena arena = arena_make(SLOTS, 0);
+	struct xentap_unmap unmaps[2] = { { .slot = 3 }, { .slot = 3 } };
+
+	map_all(&arena, 0);
+	expect_eq(batch(&arena, unmaps, 2, NULL, 0), 0);
+	expect_eq(unmaps[0].status, 0);
+	expect_eq(unmaps[1].status, 0);
 	arena_end(&arena);
 }
 
@@ -538,12 +578,14 @@ static void busy_page_drains_alone(void)
 	struct xentap_unmap unmaps[4];
 	struct xentap_drained record;
 	struct pollfd ready = { .fd = arena.fd, .events = POLLIN };
-	char sink[PAGE];
+	uint8_t before[PAGE];
+	uint8_t sink[PAGE];
 	int ends[2];
 	unsigned int i;
 
-	paint();
 	map_all(&arena, 0);
+	memset(slot_page(&arena, 2), 0x5c, PAGE);
+	memcpy(before, slot_page(&arena, 2), PAGE);
 	expect_eq(pipe(ends), 0);
 	expect_eq(vmsplice(ends[1], &(struct iovec){ slot_page(&arena, 2), PAGE }, 1, 0), PAGE);
 	for (i = 0; i < 4; i++)
@@ -559,7 +601,7 @@ static void busy_page_drains_alone(void)
 
 	/* Its holder sees the guest's bytes still. */
 	expect_eq(read(ends[0], sink, PAGE), PAGE);
-	expect_eq((uint8_t)sink[5], granted[2 * PAGE + 5]);
+	expect_eq(memcmp(sink, before, PAGE), 0);
 	expect_eq(poll(&ready, 1, 5000), 1);
 	expect_eq(read(arena.fd, &record, sizeof(record)), sizeof(record));
 	expect_eq(record.slot, 2);
@@ -717,29 +759,50 @@ static void run(const char *name, void (*check)(void))
 
 #define RUN(check) run(#check, check)
 
-int main(int argc, char **argv)
+/* Checks that also look at the page from its owner's side. */
+static void run_own(void)
 {
-	if (argc != 2) {
-		fprintf(stderr, "usage: module-check FILE\n");
-		return 2;
-	}
-	file_name = argv[1];
-	grant_pages();
 	RUN(arguments);
 	RUN(same_bytes_both_ways);
+	RUN(direct_io_is_zero_copy);
+}
+
+static void run_any(void)
+{
 	RUN(entries_fail_alone);
+	RUN(slot_named_twice);
 	RUN(restriction_holds);
 	RUN(queries_tell_the_grant);
-	RUN(direct_io_is_zero_copy);
 	RUN(parts_cannot_be_changed);
 	RUN(moving_loses_the_view_only);
 	RUN(madvise_is_survived);
 	RUN(clear_refs_is_survived);
 	RUN(child_inherits_nothing);
+	RUN(child_by_dofork_inherits_no_page);
 	RUN(closing_in_any_order);
 	RUN(busy_page_drains_alone);
 	RUN(busy_page_outlives_its_process);
 	RUN(killed_under_direct_io);
 	RUN(unmap_races_with_io);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+
+	if (argc != 2 && argc != 3 + (int)GRANTS) {
+		fprintf(stderr, "usage: module-check FILE [DOMID GREF (%u of them)]\n", GRANTS);
+		return 2;
+	}
+	file_name = argv[1];
+	if (argc == 2) {
+		grant_pages();
+		run_own();
+	} else {
+		owner = (uint32_t)strtoul(argv[2], NULL, 0);
+		for (i = 0; i < GRANTS; i++)
+			gref[i] = (uint32_t)strtoul(argv[3 + i], NULL, 0);
+	}
+	run_any();
 	return 0;
 }

@@ -22,9 +22,9 @@ done
 assert_eq "$(tap-ctl list | grep -c state=0)" 4 "disks that are served"
 for guest in one two; do
 	for disk in xvda xvdb; do
-		guest_start_job "$guest" "echo $guest-$disk >/tmp/$disk; cd /tmp; mkdir $disk.d; cd $disk.d
+		guest_start_job "$guest" "mkdir /tmp/$disk && cd /tmp/$disk &&
 			$(fio_verify "/dev/$disk" 8m) &&
-			dd if=/tmp/$disk of=/dev/$disk bs=1M seek=15 conv=fsync 2>/dev/null"
+			echo $guest-$disk | dd of=/dev/$disk bs=1M seek=15 conv=fsync 2>/dev/null"
 		JOBS+=("$guest $JOB")
 	done
 done
@@ -36,7 +36,7 @@ ok "all four disks verified"
 for guest in one two; do
 	guest_shutdown "$guest"
 	for disk in xvda xvdb; do
-		assert_eq "$(dd if="$WORK/$guest-$disk.img" bs=1M skip=15 status=none | head -n 1 | tr -d '\0')" \
+		assert_eq "$(dd if="$WORK/$guest-$disk.img" bs=1 skip=15M count=8 status=none)" \
 			"$guest-$disk" "name written to $guest's $disk"
 	done
 done
