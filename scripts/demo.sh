@@ -17,7 +17,7 @@ if [ "$(id -u)" != 0 ]; then
 		say "must run as root: become root, or install sudo" >&2
 		exit 1
 	}
-	exec sudo --preserve-env=XENTAP_LAB_CACHE "$0" "$@"
+	exec sudo --preserve-env=XENTAP_LAB_CACHE,GUEST_KERNEL,GUEST_INITRAMFS "$0" "$@"
 fi
 
 if [ "${1-}" = --host ]; then
@@ -25,6 +25,15 @@ if [ "${1-}" = --host ]; then
 		say "this machine is no Xen dom0; plain 'make demo' brings its own in QEMU" >&2
 		exit 1
 	}
+	command -v tap-ctl >/dev/null || {
+		say "xentap is not installed here: see Install in README.md" >&2
+		exit 1
+	}
+	if [ ! -e "${GUEST_KERNEL:-/boot/xentap-guest/kernel}" ]; then
+		say "making a small guest out of Debian packages ..."
+		guest=$(test/lab/lab guest)
+		export GUEST_KERNEL=$guest/kernel GUEST_INITRAMFS=$guest/initramfs
+	fi
 	exec bash scripts/demo-dom0.sh
 fi
 
