@@ -20,6 +20,8 @@ refused()
 	grep -qiE "$words" <<<"$said" ||
 		fail "$what: nobody said '$words':"$'\n'"$said"
 	ok "$what: $(grep -iE "$words" <<<"$said" | head -n 1)"
+	# xl leaves the device in xenstore when attaching fails.
+	xl block-detach host xvdb >/dev/null 2>&1 || true
 	wait_for 15 "no tapdisk is left after: $what" no_tapdisks
 }
 
@@ -68,6 +70,24 @@ without_module()
 	systemctl restart tapback
 }
 
+# A Xen whose xl refuses backendtype=tap; its number is all that tells.
+old_xen()
+{
+	local cursor
+	cursor=$(journalctl -n 0 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
+	echo 17 >"$WORK/minor"
+	mount --bind "$WORK/minor" /sys/hypervisor/version/minor
+	MOUNTS+=(/sys/hypervisor/version/minor)
+	systemctl restart tapback
+	journalctl --quiet -o cat --after-cursor="$cursor" -t tapback >"$WORK/journal"
+	umount /sys/hypervisor/version/minor
+	unset 'MOUNTS[-1]'
+	grep -E 'Xen 4\.17.*backendtype=tap.*4\.19' "$WORK/journal" ||
+		fail "tapback does not warn of Xen 4.17:"$'\n'"$(<"$WORK/journal")"
+	systemctl restart tapback
+	ok "a Xen that is too old is named"
+}
+
 create_fails_too()
 {
 	if guest_create nodisk pv "$(tap_disk "$WORK/missing.img" xvda)" >"$WORK/xl" 2>&1; then
@@ -90,6 +110,7 @@ refused "odd size" 'odd\.img.*512' "$WORK/odd.img"
 refused "zero length" 'empty\.img.*(empty|0 bytes|no data|size|length)' "$WORK/empty.img"
 without_module
 works
+old_xen
 create_fails_too
 works
 guest_shutdown host
