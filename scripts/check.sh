@@ -42,12 +42,13 @@ door_unit()
 
 door_xen()
 {
+	local env=XENTAP_RESULTS,XENTAP_LAB_CACHE,XENTAP_LAB_LOGS
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null || {
 			echo "fail xen-door needs root: run it as root or install sudo" >>"$results"
 			return
 		}
-		run_door xen sudo --preserve-env=XENTAP_RESULTS,XENTAP_LAB_CACHE \
+		run_door xen sudo --preserve-env=$env,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES \
 			test/lab/lab run "${xen_tests[@]}"
 		return
 	fi

@@ -8,6 +8,7 @@ LAB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 LAB_SOURCE=$(cd "$LAB_DIR/../.." && pwd)
 CACHE_MAKER=	# process group that makes a folder of the cache
 LAB_CACHE=${XENTAP_LAB_CACHE:-/var/cache/xentap-lab}
+LAB_KEEP=${XENTAP_LAB_KEEP:-2}
 
 say() { echo "lab: $*" >&2; }
 
@@ -94,13 +95,13 @@ cache_make()
 
 cache_stop() { [ -z "$CACHE_MAKER" ] || kill -TERM -- "-$CACHE_MAKER"; }
 
-# cache_prune NAME: keeps the two newest of the folders beside NAME and of its
-# kind, and any that is in use.
+# cache_prune NAME: keeps the newest of the folders beside NAME and of its kind,
+# LAB_KEEP in number, and any that is in use.
 cache_prune()
 {
 	local beside=$LAB_CACHE/$1 old
 	find "${beside%/*}" -maxdepth 1 -type d -name "$(basename "${1%-*}")-*" \
-		! -name '*.part' -printf '%T@ %P\n' | sort -rn | tail -n +3 |
+		! -name '*.part' -printf '%T@ %P\n' | sort -rn | tail -n "+$((LAB_KEEP + 1))" |
 		cut -d' ' -f2 | while read -r old; do
 			cache_remove "$(dirname "$1")/$old"
 		done

@@ -62,10 +62,11 @@ machine_start()
 }
 
 # A machine keeps two processors busy.  Labs that run side by side take turns
-# where there are no more than that, or all of them run into time limits.
+# where there are no more than that, or all of them run into time limits; but
+# XENTAP_LAB_MACHINES may say how many run at a time.
 machine_take_turn()
 {
-	local turn turns=$((($(nproc) + 1) / 2))
+	local turn turns=${XENTAP_LAB_MACHINES:-$((($(nproc) + 1) / 2))}
 	for turn in $(seq "$turns"); do
 		exec {MACHINE_TURN}>"$LAB_CACHE/locks/turn-$turn"
 		flock --nonblock --exclusive "$MACHINE_TURN" && return
