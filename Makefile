@@ -49,11 +49,12 @@ install:
 uninstall:
 	@$(MAKE) --no-print-directory -C daemon uninstall
 
-# What DKMS builds from: dkms.conf, VERSION, module/ and the ABI header.
+# What DKMS builds from: dkms.conf, VERSION, module/ and its two headers.
 dkms-source:
-	install -d $(DKMS_SRC)/include/uapi
+	install -d $(DKMS_SRC)/include/uapi $(DKMS_SRC)/include/linux
 	install -m 644 dkms.conf VERSION $(DKMS_SRC)/
 	install -m 644 include/uapi/xentap.h $(DKMS_SRC)/include/uapi/
+	install -m 644 include/linux/xentap.h $(DKMS_SRC)/include/linux/
 	cd module && for file in $(MODULE_SOURCE); do \
 		install -D -m 644 $$file $(abspath $(DKMS_SRC))/module/$$file || exit; done
 

@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 
 #include "internal.h"
+#include "trace.h"
 
 /* Status of an entry that is under way; never seen outside. */
 #define PENDING	1
@@ -21,9 +22,10 @@ int xentap_batch_check(struct xentap_arena *arena)
 		return -ENXIO;
 	if (mm != current->mm)
 		return -EPERM;
-	return xentap_vma_activate(arena);
+	return xentap_mmu->activate ? xentap_mmu->activate(arena) : 0;
 }
 
+/* Take a slot out of use: PENDING, or why not. */
 static int unmap_begin(struct xentap_arena *arena, u32 slot)
 {
 	if (slot >= arena->nr_slots)
@@ -70,7 +72,7 @@ void xentap_batch_unmap(struct xentap_arena *arena, u32 nr)
 	if (!n)
 		return;
 
-	xentap_vma_unmap(arena, n);
+	xentap_mmu->unmap(arena, n);
 	xentap_drain_finish(arena, n, XENTAP_SLOT_FREE);
 
 	/* A slot that the list names twice has one result, too. */
@@ -133,6 +135,7 @@ static u32 map_kernel(struct xentap_arena *arena, u32 nr)
 			s->maps[s->order[i]].status =
 				xentap_grant_errno(s->kmap[i].status);
 			slot->state = XENTAP_SLOT_FREE;
+			trace_xentap_map(arena, s->slots[i], s->maps[s->order[i]].status);
 			xentap_quota_give(slot->domid);
 			continue;
 		}
@@ -154,9 +157,10 @@ static u32 map_publish(struct xentap_arena *arena, u32 nr, int err)
 
 	for (i = 0; i < nr; i++) {
 		struct xentap_slot *slot = &arena->slots[s->slots[i]];
-		int status = err ?: xentap_grant_errno(s->umap[i].status);
+		int status = err ?: s->errors[i];
 
 		s->maps[s->order[i]].status = status;
+		trace_xentap_map(arena, s->slots[i], status);
 		if (status) {
 			s->slots[failed++] = s->slots[i];
 			continue;
@@ -190,7 +194,7 @@ void xentap_batch_map(struct xentap_arena *arena, u32 nr)
 		n = map_kernel(arena, n);
 	if (!n)
 		return;
-	err = xentap_vma_map(arena, n);
+	err = xentap_mmu->map(arena, n);
 	n = map_publish(arena, n, err);
 	xentap_drain_unmap(arena, n, XENTAP_SLOT_FREE);
 }

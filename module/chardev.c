@@ -12,40 +12,67 @@
 
 #include "internal.h"
 
+/*
+ * One open file. The pool is set once and stays; whoever sees it may use it
+ * without a lock.
+ */
+struct tap_file {
+	struct xentap_arena *arena;
+	struct xentap_pool *pool;	/* NULL: none yet */
+};
+
 static int tap_open(struct inode *inode, struct file *file)
 {
-	struct xentap_arena *arena;
+	struct tap_file *tap;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	arena = xentap_arena_new();
-	if (!arena)
+	tap = kzalloc(sizeof(*tap), GFP_KERNEL);
+	if (!tap)
 		return -ENOMEM;
-	file->private_data = arena;
+	tap->arena = xentap_arena_new(file->f_mapping);
+	if (!tap->arena) {
+		kfree(tap);
+		return -ENOMEM;
+	}
+	file->private_data = tap;
 	return nonseekable_open(inode, file);
 }
 
 static int tap_release(struct inode *inode, struct file *file)
 {
-	xentap_arena_release(file->private_data);
+	struct tap_file *tap = file->private_data;
+
+	xentap_arena_release(tap->arena);
+	xentap_pool_free(tap->pool);
+	kfree(tap);
 	return 0;
 }
 
 static int tap_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	return xentap_vma_mmap(file->private_data, vma);
+	struct tap_file *tap = file->private_data;
+	/* Pairs with the exchange in ioctl_pool_create(). */
+	struct xentap_pool *pool = smp_load_acquire(&tap->pool);
+
+	if (vma->vm_pgoff < XENTAP_POOL_PGOFF)
+		return xentap_vma_mmap(tap->arena, vma);
+	return pool ? xentap_pool_mmap(pool, vma) : -ENXIO;
 }
 
 static long ioctl_get_info(void __user *arg)
 {
 	struct xentap_info info = {
 		.abi_version = XENTAP_ABI_VERSION,
-		.features = XENTAP_FEAT_USER_MAP | XENTAP_FEAT_QUERY |
-			    XENTAP_FEAT_QUERY_MFN,
+		.features = XENTAP_FEAT_COPY |
+			    (xentap_mmu ? XENTAP_FEAT_USER_MAP |
+					  XENTAP_FEAT_QUERY |
+					  XENTAP_FEAT_QUERY_MFN : 0),
 		.max_slots = xentap_max_slots,
 		.max_batch = XENTAP_BATCH_MAX,
 		.max_grants = xentap_max_grants,
 		.max_grants_domid = xentap_max_grants_domid,
+		.max_pool_pages = xentap_max_pool_pages,
 	};
 
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
@@ -130,7 +157,7 @@ static long ioctl_batch(struct xentap_arena *arena, void __user *arg)
 	if (!err)
 		err = batch_copy_in(arena, &batch);
 	if (!err) {
-		xentap_stat_add(XENTAP_STAT_BATCHES, 1);
+		xentap_stat_batch(batch.nr_unmaps + batch.nr_maps);
 		xentap_batch_unmap(arena, batch.nr_unmaps);
 		xentap_batch_map(arena, batch.nr_maps);
 		err = batch_copy_out(arena, &batch);
@@ -168,35 +195,103 @@ static long ioctl_query(struct xentap_arena *arena, void __user *arg)
 	return err;
 }
 
+static long ioctl_pool_create(struct tap_file *tap, void __user *arg)
+{
+	struct xentap_pool_create create;
+	struct xentap_pool *pool;
+
+	if (copy_from_user(&create, arg, sizeof(create)))
+		return -EFAULT;
+	if (create.flags || create.reserved || !create.nr_pages ||
+	    create.nr_pages > xentap_max_pool_pages)
+		return -EINVAL;
+	if (READ_ONCE(tap->pool))
+		return -EBUSY;
+	pool = xentap_pool_new(create.nr_pages);
+	if (!pool)
+		return -ENOMEM;
+	/* Another thread was faster. */
+	if (cmpxchg(&tap->pool, NULL, pool)) {
+		xentap_pool_free(pool);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static long ioctl_copy(struct tap_file *tap, void __user *arg)
+{
+	struct xentap_pool *pool = smp_load_acquire(&tap->pool);
+	struct xentap_copy_list list;
+
+	if (copy_from_user(&list, arg, sizeof(list)))
+		return -EFAULT;
+	if (list.reserved || !list.nr || list.nr > XENTAP_BATCH_MAX)
+		return -EINVAL;
+	if (!pool)
+		return -ENXIO;
+	return xentap_pool_copy(pool, u64_to_user_ptr(list.entries), list.nr,
+				READ_ONCE(tap->arena->restrict_domid));
+}
+
+static void show_grants(const struct xentap_grant *grants,
+			struct xentap_mfn_grant *records, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		records[i] = (struct xentap_mfn_grant){
+			.domid = grants[i].domid,
+			.gref = grants[i].gref,
+			.handle = grants[i].handle,
+			.flags = grants[i].rdonly ? XENTAP_GRANT_F_RDONLY : 0,
+		};
+}
+
+/* Room for @nr answers as the index gives them, and as user space gets them. */
+static long query_mfn(struct xentap_query_mfn *query,
+		      struct xentap_grant *grants,
+		      struct xentap_mfn_grant *records)
+{
+	if (!grants || !records)
+		return -ENOMEM;
+	query->total = xentap_index_find(query->mfn, grants, query->nr);
+	query->nr = min(query->nr, query->total);
+	show_grants(grants, records, query->nr);
+	if (copy_to_user(u64_to_user_ptr(query->grants), records,
+			 query->nr * sizeof(*records)))
+		return -EFAULT;
+	return 0;
+}
+
 static long ioctl_query_mfn(const struct xentap_arena *arena, void __user *arg)
 {
-	struct xentap_mfn_grant *grants;
+	struct xentap_mfn_grant *records;
+	struct xentap_grant *grants;
 	struct xentap_query_mfn query;
-	long err = 0;
+	long err;
 
-	if (!capable(CAP_SYS_ADMIN) || arena->restrict_domid != XENTAP_NO_DOMID)
+	if (!capable(CAP_SYS_ADMIN) ||
+	    READ_ONCE(arena->restrict_domid) != XENTAP_NO_DOMID)
 		return -EPERM;
 	if (copy_from_user(&query, arg, sizeof(query)))
 		return -EFAULT;
 	if (!query.nr || query.nr > XENTAP_BATCH_MAX)
 		return -EINVAL;
-	grants = kvcalloc(query.nr, sizeof(*grants), GFP_KERNEL);
-	if (!grants)
-		return -ENOMEM;
 
-	query.total = xentap_index_find(query.mfn, grants, query.nr);
-	query.nr = min(query.nr, query.total);
-	if (copy_to_user(u64_to_user_ptr(query.grants), grants,
-			 query.nr * sizeof(*grants)) ||
-	    copy_to_user(arg, &query, sizeof(query)))
+	grants = kvcalloc(query.nr, sizeof(*grants), GFP_KERNEL);
+	records = kvcalloc(query.nr, sizeof(*records), GFP_KERNEL);
+	err = query_mfn(&query, grants, records);
+	if (!err && copy_to_user(arg, &query, sizeof(query)))
 		err = -EFAULT;
+	kvfree(records);
 	kvfree(grants);
 	return err;
 }
 
 static long tap_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 {
-	struct xentap_arena *arena = file->private_data;
+	struct tap_file *tap = file->private_data;
+	struct xentap_arena *arena = tap->arena;
 	void __user *arg = (void __user *)value;
 
 	switch (cmd) {
@@ -212,6 +307,10 @@ static long tap_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 		return ioctl_query(arena, arg);
 	case XENTAP_IOC_QUERY_MFN:
 		return ioctl_query_mfn(arena, arg);
+	case XENTAP_IOC_POOL_CREATE:
+		return ioctl_pool_create(tap, arg);
+	case XENTAP_IOC_COPY:
+		return ioctl_copy(tap, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -236,7 +335,8 @@ static int report_wait(struct file *file, struct xentap_arena *arena)
 static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
 			loff_t *offset)
 {
-	struct xentap_arena *arena = file->private_data;
+	struct tap_file *tap = file->private_data;
+	struct xentap_arena *arena = tap->arena;
 	struct xentap_drained record;
 	ssize_t done = 0;
 	u32 i;
@@ -272,7 +372,8 @@ static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
 
 static __poll_t tap_poll(struct file *file, poll_table *wait)
 {
-	struct xentap_arena *arena = file->private_data;
+	struct tap_file *tap = file->private_data;
+	struct xentap_arena *arena = tap->arena;
 
 	poll_wait(file, &arena->report_wait, wait);
 	return has_report(arena) ? EPOLLIN | EPOLLRDNORM : 0;

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "internal.h"
+#include "trace.h"
 
 #define DRAIN_DELAY_MIN_MS	1u
 #define DRAIN_DELAY_MAX_MS	100u
@@ -31,8 +32,13 @@ void xentap_drain_uninit(void)
 void xentap_drain_begin(struct xentap_arena *arena, u32 slot)
 {
 	lockdep_assert_held(&arena->batch_lock);
-	xentap_index_del(&arena->slots[slot]);
+	/*
+	 * In this order: whoever finds the slot under the index's lock and
+	 * still LIVE has its reference before we look at the page's count.
+	 */
 	WRITE_ONCE(arena->slots[slot].state, XENTAP_SLOT_DRAINING);
+	xentap_index_del(&arena->slots[slot]);
+	hlist_add_head(&arena->slots[slot].node, &arena->draining);
 	arena->nr_draining++;
 	xentap_stat_add(XENTAP_STAT_DRAINING, 1);
 }
@@ -41,6 +47,7 @@ static void slot_leave(struct xentap_arena *arena, u32 slot,
 		       enum xentap_slot_state then)
 {
 	if (arena->slots[slot].state == XENTAP_SLOT_DRAINING) {
+		hlist_del_init(&arena->slots[slot].node);
 		arena->nr_draining--;
 		arena->nr_mapped--;
 		xentap_stat_add(XENTAP_STAT_DRAINING, -1);
@@ -74,6 +81,8 @@ void xentap_drain_unmap(struct xentap_arena *arena, u32 nr,
 		} else {
 			slot_lose(arena, s->slots[i], s->kunmap[i].status);
 		}
+		trace_xentap_unmap(arena, s->slots[i],
+				   xentap_grant_errno(s->kunmap[i].status));
 		/* User space asked long ago: it learns by read(). */
 		if (then == XENTAP_SLOT_DRAINED)
 			__set_bit(s->slots[i], arena->report);
@@ -104,6 +113,8 @@ void xentap_drain_finish(struct xentap_arena *arena, u32 nr,
 				__set_bit(slot, arena->report);
 		} else if (page_is_idle(arena->pages[slot])) {
 			s->slots[idle++] = slot;
+		} else {
+			trace_xentap_drain(arena, slot, page_count(arena->pages[slot]));
 		}
 	}
 	xentap_drain_unmap(arena, idle, then);
@@ -118,35 +129,34 @@ void xentap_drain_kick(struct xentap_arena *arena)
 		xentap_arena_put(arena);
 }
 
-/* The next slots in @state from *@from on, in scratch.slots; how many. */
-static u32 collect(struct xentap_arena *arena, enum xentap_slot_state state,
-		   u32 *from)
+/*
+ * A dead arena has no VMA in its process: nobody can be about to take a page,
+ * and all that is mapped has to go.
+ */
+static void drain_dead(struct xentap_arena *arena)
 {
-	u32 nr = 0;
+	u32 i;
 
-	for (; *from < arena->nr_slots && nr < XENTAP_BATCH_MAX; (*from)++)
-		if (arena->slots[*from].state == state)
-			arena->scratch.slots[nr++] = *from;
-	return nr;
+	if (arena->nr_mapped == arena->nr_draining)
+		return;
+	for (i = 0; i < arena->nr_slots; i++)
+		if (arena->slots[i].state == XENTAP_SLOT_LIVE)
+			xentap_drain_begin(arena, i);
+	if (xentap_mmu->unmap_all)
+		xentap_mmu->unmap_all(arena);
 }
 
 static void drain_pass(struct xentap_arena *arena)
 {
-	u32 from;
+	struct hlist_node *next = arena->draining.first;
 	u32 nr;
-	u32 i;
 
-	/*
-	 * A dead arena has no VMA, and the notifier has taken its user
-	 * mappings away: nobody can be about to take a page.
-	 */
-	if (READ_ONCE(arena->dead))
-		for (i = 0; i < arena->nr_slots; i++)
-			if (arena->slots[i].state == XENTAP_SLOT_LIVE)
-				xentap_drain_begin(arena, i);
-
-	for (from = 0; from < arena->nr_slots && arena->nr_draining;) {
-		nr = collect(arena, XENTAP_SLOT_DRAINING, &from);
+	while (next) {
+		for (nr = 0; next && nr < XENTAP_BATCH_MAX; next = next->next)
+			arena->scratch.slots[nr++] =
+				hlist_entry(next, struct xentap_slot, node) -
+				arena->slots;
+		/* Takes only these off the list. */
 		xentap_drain_finish(arena, nr, XENTAP_SLOT_DRAINED);
 		cond_resched();
 	}
@@ -161,6 +171,8 @@ void xentap_drain_work(struct work_struct *work)
 	bool again;
 
 	mutex_lock(&arena->batch_lock);
+	if (READ_ONCE(arena->dead))
+		drain_dead(arena);
 	drain_pass(arena);
 	again = arena->nr_draining;
 	mutex_unlock(&arena->batch_lock);

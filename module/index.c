@@ -4,10 +4,20 @@
  * that nothing is allocated when a grant is mapped and nothing can fail.
  * Multi-valued: a frame may be granted twice, or one grant mapped twice.
  * Striped locks; any context.
+ *
+ * Page -> slot: an xarray by page frame number, filled when an arena is made,
+ * since an arena's pages are neighbours and stay its own. A slot found there
+ * counts only if it is LIVE.
+ *
+ * Both are the kernel API, too (include/linux/xentap.h).
  */
 #include <linux/hash.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/xarray.h>
+#include <xen/page.h>
+#include <xen/xen.h>
 
 #include "internal.h"
 
@@ -16,6 +26,8 @@
 static struct hlist_head *buckets;
 static unsigned int bucket_bits;
 static spinlock_t stripes[STRIPES_MAX];
+
+static DEFINE_XARRAY(slot_of_pfn);
 
 static unsigned int bucket_of(u64 mfn)
 {
@@ -67,7 +79,45 @@ void xentap_index_del(struct xentap_slot *slot)
 	spin_unlock_irqrestore(stripe, flags);
 }
 
-u32 xentap_index_find(u64 mfn, struct xentap_mfn_grant *grants, u32 nr)
+void xentap_index_del_pages(struct xentap_slot *slots, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		xa_erase(&slot_of_pfn, page_to_pfn(slots[i].page));
+}
+
+int xentap_index_add_pages(struct xentap_slot *slots, u32 nr)
+{
+	u32 i;
+	int err;
+
+	for (i = 0; i < nr; i++) {
+		err = xa_err(xa_store(&slot_of_pfn, page_to_pfn(slots[i].page),
+				      &slots[i], GFP_KERNEL));
+		if (err) {
+			xentap_index_del_pages(slots, i);
+			/* Nobody looks at the slots any more. */
+			synchronize_rcu();
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void describe(const struct xentap_slot *slot, struct xentap_grant *grant)
+{
+	*grant = (struct xentap_grant){
+		.mfn = slot->mfn,
+		.page = slot->page,
+		.gref = slot->gref,
+		.handle = slot->khandle,
+		.domid = slot->domid,
+		.rdonly = slot->rdonly,
+	};
+}
+
+u32 xentap_index_find(u64 mfn, struct xentap_grant *grants, u32 nr)
 {
 	unsigned int bucket = bucket_of(mfn);
 	spinlock_t *stripe = stripe_of(bucket);
@@ -80,14 +130,102 @@ u32 xentap_index_find(u64 mfn, struct xentap_mfn_grant *grants, u32 nr)
 		if (slot->mfn != mfn)
 			continue;
 		if (found < nr)
-			grants[found] = (struct xentap_mfn_grant){
-				.domid = slot->domid,
-				.gref = slot->gref,
-				.handle = slot->khandle,
-				.flags = slot->rdonly ? XENTAP_GRANT_F_RDONLY : 0,
-			};
+			describe(slot, &grants[found]);
 		found++;
 	}
 	spin_unlock_irqrestore(stripe, flags);
 	return found;
 }
+
+unsigned int xentap_mfn_grants(u64 mfn, struct xentap_grant *grants,
+			       unsigned int nr)
+{
+	return xentap_index_find(mfn, grants, nr);
+}
+EXPORT_SYMBOL_GPL(xentap_mfn_grants);
+
+int xentap_mfn_get(u64 mfn, struct xentap_grant *grant)
+{
+	unsigned int bucket = bucket_of(mfn);
+	spinlock_t *stripe = stripe_of(bucket);
+	struct xentap_slot *slot;
+	unsigned long flags;
+	int err = -ENOENT;
+
+	spin_lock_irqsave(stripe, flags);
+	hlist_for_each_entry(slot, &buckets[bucket], node) {
+		if (slot->mfn != mfn)
+			continue;
+		describe(slot, grant);
+		get_page(slot->page);
+		err = 0;
+		break;
+	}
+	spin_unlock_irqrestore(stripe, flags);
+	return err;
+}
+EXPORT_SYMBOL_GPL(xentap_mfn_get);
+
+static int find_page(struct page *page, struct xentap_grant *grant, bool hold)
+{
+	struct xentap_slot *slot;
+	spinlock_t *stripe;
+	unsigned long flags;
+	int err = -ENOENT;
+	u64 mfn;
+
+	rcu_read_lock();
+	slot = xa_load(&slot_of_pfn, page_to_pfn(page));
+	if (!slot) {
+		rcu_read_unlock();
+		return -ENOENT;
+	}
+	mfn = READ_ONCE(slot->mfn);
+	stripe = stripe_of(bucket_of(mfn));
+	spin_lock_irqsave(stripe, flags);
+	/* LIVE with this frame: the lock taken is the one it is indexed under. */
+	if (READ_ONCE(slot->state) == XENTAP_SLOT_LIVE && slot->mfn == mfn) {
+		describe(slot, grant);
+		if (hold)
+			get_page(slot->page);
+		err = 0;
+	}
+	spin_unlock_irqrestore(stripe, flags);
+	rcu_read_unlock();
+	return err;
+}
+
+int xentap_page_grant(struct page *page, struct xentap_grant *grant)
+{
+	return find_page(page, grant, false);
+}
+EXPORT_SYMBOL_GPL(xentap_page_grant);
+
+int xentap_page_get(struct page *page, struct xentap_grant *grant)
+{
+	return find_page(page, grant, true);
+}
+EXPORT_SYMBOL_GPL(xentap_page_get);
+
+void xentap_grant_put(const struct xentap_grant *grant)
+{
+	put_page(grant->page);
+}
+EXPORT_SYMBOL_GPL(xentap_grant_put);
+
+struct page *xentap_mfn_to_page(u64 mfn)
+{
+	struct xentap_grant grant;
+	unsigned long pfn;
+
+	if (!xentap_mfn_get(mfn, &grant))
+		return grant.page;
+	/* Elsewhere a domain does not know its own machine frames. */
+	if (!xen_pv_domain())
+		return NULL;
+	pfn = bfn_to_local_pfn(mfn);
+	if (!pfn_valid(pfn) || !get_page_unless_zero(pfn_to_page(pfn)))
+		return NULL;
+	return pfn_to_page(pfn);
+}
+EXPORT_SYMBOL_GPL(xentap_mfn_to_page);

@@ -7,15 +7,19 @@
  * use), DRAINED (unmapped later, user space not yet told) or LOST (Xen refused
  * to unmap; page and slot are never used again).
  *
- * A LIVE slot in a paravirtualized domain is mapped twice, with a handle
- * each: at the kernel's linear address of the slot's page (khandle), which
- * makes the page fit for DMA, and in the user's page table (uhandle). The
- * user mapping may go at any time and goes synchronously, since the kernel
- * must never clear such an entry by itself; the kernel mapping goes when
- * nobody holds the page (ARCHITECTURE.md, "Teardown").
+ * A LIVE slot is mapped for the kernel, which makes its page fit for DMA: at
+ * the page's linear address in a paravirtualized (PV) domain, at its physical
+ * address in one that Xen translates for (PVH, HVM, arm64). That mapping goes
+ * when nobody holds the page (ARCHITECTURE.md, "Teardown").
+ *
+ * The mapping for user space is the MMU's matter (struct xentap_mmu). In a PV
+ * domain it is a second one in Xen, with a handle of its own (uhandle), that
+ * may go at any time and goes synchronously, since the kernel must never clear
+ * such an entry by itself. Else it is an ordinary page-table entry.
  *
  * Lock order:
  *	arena->batch_lock > mmap_lock > arena->pte_lock > index stripe
+ *	pool->lock, arena list: alone
  * The notifier and the VMA's operations run under mmap_lock or rmap locks and
  * may therefore take pte_lock only. Under pte_lock nothing allocates with
  * GFP_KERNEL, touches user memory or waits for a page.
@@ -30,17 +34,27 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <xen/grant_table.h>
 
+#include <linux/xentap.h>
 #include <uapi/xentap.h>
 
 #define XENTAP_BATCH_MAX	1024u	/* entries of one list */
 #define XENTAP_NO_HANDLE	((grant_handle_t)-1)
 #define XENTAP_NO_DOMID		(-1)
+
+/*
+ * All arenas are mappings of one device, so that each has a part of the
+ * device's offsets, in pages, for itself. Pools come before all of them.
+ */
+#define XENTAP_POOL_PGOFF	(XENTAP_POOL_OFFSET >> PAGE_SHIFT)
+#define XENTAP_ARENA_PGOFF	(1ul << 32)
+#define XENTAP_SLOTS_MAX	(1u << 20)	/* of one arena, whatever the parameter */
 
 enum xentap_slot_state {
 	XENTAP_SLOT_FREE,
@@ -58,12 +72,13 @@ enum xentap_slot_state {
  * while the slot is LIVE or DRAINING.
  */
 struct xentap_slot {
-	struct hlist_node node;		/* index, while LIVE */
+	struct hlist_node node;		/* LIVE: index; DRAINING: arena->draining */
+	struct page *page;		/* set once */
 	u64 mfn;
-	u64 pte;			/* machine address of the user's PTE */
+	u64 pte;			/* PV: machine address of the user's PTE */
 	grant_ref_t gref;
 	grant_handle_t khandle;
-	grant_handle_t uhandle;		/* XENTAP_NO_HANDLE: no user mapping */
+	grant_handle_t uhandle;		/* PV; XENTAP_NO_HANDLE: no user mapping */
 	domid_t domid;
 	u8 state;			/* enum xentap_slot_state */
 	bool rdonly;
@@ -78,6 +93,7 @@ struct xentap_scratch {
 	struct gnttab_map_grant_ref *kmap;
 	struct gnttab_unmap_grant_ref *kunmap;
 	struct gnttab_map_grant_ref *umap;
+	int *errors;			/* of user mappings, 0 or -errno */
 	struct page **pages;
 	u32 *slots;			/* what the helpers below work on */
 	u32 *order;			/* slots[i] is asked for by maps[order[i]] */
@@ -88,6 +104,11 @@ struct xentap_scratch {
 
 struct xentap_arena {
 	struct kref refs;		/* the file; the drain worker */
+	struct rcu_head rcu;
+	struct list_head list;		/* all arenas; stats.c */
+	unsigned int id;
+	unsigned long pgoff;		/* of slot 0 in the device's offsets */
+	pid_t tgid;			/* who opened the file; to be shown only */
 
 	/* Set once, under batch_lock, before the arena is of use. */
 	u32 nr_slots;			/* 0: no slots yet */
@@ -101,14 +122,16 @@ struct xentap_arena {
 	int restrict_domid;		/* or XENTAP_NO_DOMID */
 	u32 nr_mapped;			/* slots LIVE or DRAINING */
 	u32 nr_draining;
+	struct hlist_head draining;
 	bool notifier_active;
+	struct address_space *mapping;	/* of the file; NULL once it is released */
 
 	/* pte_lock: user mappings, and base and mm below */
 	struct mutex pte_lock;
 	struct mm_struct *mm;		/* never dereferenced but by its owner; NULL: not mapped yet */
 	unsigned long base;		/* user address of slot 0 */
 	u32 nr_vmas;			/* of mm; 2 while an mremap() is refused */
-	u32 nr_ptes;			/* slots with a user mapping */
+	u32 nr_ptes;			/* PV: slots with a user mapping */
 	struct mmu_interval_notifier notifier;
 
 	/* No more maps, all slots drain: the VMA or the file is gone. */
@@ -129,9 +152,10 @@ struct xentap_arena {
 extern unsigned int xentap_max_grants;
 extern unsigned int xentap_max_grants_domid;
 extern unsigned int xentap_max_slots;
+extern unsigned int xentap_max_pool_pages;
 
-/* arena.c */
-struct xentap_arena *xentap_arena_new(void);
+/* arena.c; NULL: no memory */
+struct xentap_arena *xentap_arena_new(struct address_space *mapping);
 void xentap_arena_put(struct xentap_arena *arena);
 int xentap_arena_create(struct xentap_arena *arena, u32 nr_slots, bool rdonly);
 int xentap_arena_restrict(struct xentap_arena *arena, u32 domid);
@@ -174,33 +198,71 @@ int xentap_grant_errno(s16 status);
  */
 void xentap_grant_map_kernel(struct xentap_arena *arena, u32 nr);
 void xentap_grant_unmap_kernel(struct xentap_arena *arena, u32 nr);
-/* For scratch.slots[0..nr), status in scratch.umap[]; both locks held. */
-void xentap_grant_map_user(struct xentap_arena *arena, u32 nr);
-/* For scratch.uslots[0..nr); caller holds pte_lock. */
-void xentap_grant_unmap_user(struct xentap_arena *arena, u32 nr);
+
+/**
+ * struct xentap_mmu - how grants come into a user's address space
+ * @activate:	before the first map, in the process that mapped the arena;
+ *		caller holds batch_lock. 0 or -errno. May be NULL
+ * @release:	the file is gone; no locks held. May be NULL
+ * @map:	make user mappings for scratch.slots[0..nr), which have kernel
+ *		mappings; results in scratch.errors[]. Caller holds batch_lock.
+ *		0, or -ESHUTDOWN, -ENOMEM, -EINTR when none was made
+ * @unmap:	drop the user mappings of scratch.slots[0..nr), which are no
+ *		longer LIVE, and return when no get_user_pages() can be about
+ *		to take one of their pages. Caller holds batch_lock
+ * @unmap_all:	the process no longer maps the arena: drop what others may;
+ *		caller holds batch_lock. May be NULL
+ * @forked:	a child of the process that mapped the arena is about to get a
+ *		copy of the VMA; pte_lock held. May be NULL
+ */
+struct xentap_mmu {
+	int (*activate)(struct xentap_arena *arena);
+	void (*release)(struct xentap_arena *arena);
+	int (*map)(struct xentap_arena *arena, u32 nr);
+	void (*unmap)(struct xentap_arena *arena, u32 nr);
+	void (*unmap_all)(struct xentap_arena *arena);
+	void (*forked)(struct xentap_arena *arena);
+};
+
+/* This domain's; NULL when its kernel cannot map grants for user space. */
+extern const struct xentap_mmu *xentap_mmu;
+extern const struct xentap_mmu xentap_mmu_pv;
+extern const struct xentap_mmu xentap_mmu_auto;
+
+/* mmu_pv.c: the page behind a granted entry, or NULL; page-table lock held */
+struct page *xentap_pv_find_page(struct vm_area_struct *vma, unsigned long addr);
 
 /* vma.c */
 int xentap_vma_mmap(struct xentap_arena *arena, struct vm_area_struct *vma);
-int xentap_vma_activate(struct xentap_arena *arena);
-/*
- * Make user mappings for scratch.slots[0..nr), which have kernel mappings;
- * status in scratch.umap[]. Caller holds batch_lock. 0, or -ESHUTDOWN, -ENOMEM
- * when none was made.
- */
-int xentap_vma_map(struct xentap_arena *arena, u32 nr);
-/*
- * Drop the user mappings of scratch.slots[0..nr), which are no longer LIVE,
- * and wait until no get_user_pages() can be about to take one of their pages.
- */
-void xentap_vma_unmap(struct xentap_arena *arena, u32 nr);
+/* NULL once munmap() took the VMA out of the tree. mmap_lock is held. */
+struct vm_area_struct *xentap_vma_find(const struct xentap_arena *arena);
+/* How many of slots[0..nr) follow one another, from the first on. */
+u32 xentap_vma_run(const u32 *slots, u32 nr);
 
-/* index.c: machine frame -> slots, all arenas; any context */
+static inline unsigned long xentap_slot_address(const struct xentap_arena *arena,
+						u32 slot)
+{
+	return arena->base + ((unsigned long)slot << PAGE_SHIFT);
+}
+
+static inline unsigned long xentap_arena_bytes(const struct xentap_arena *arena)
+{
+	return (unsigned long)arena->nr_slots << PAGE_SHIFT;
+}
+
+/*
+ * index.c: machine frame -> slots, and page -> slot, of all arenas; any context
+ * but for _add_pages() and _del_pages(), which may sleep.
+ */
 int xentap_index_init(unsigned int entries);
 void xentap_index_uninit(void);
 void xentap_index_add(struct xentap_slot *slot);
 void xentap_index_del(struct xentap_slot *slot);
+/* All of an arena's slots can be found by their pages, when they are LIVE. */
+int xentap_index_add_pages(struct xentap_slot *slots, u32 nr);
+void xentap_index_del_pages(struct xentap_slot *slots, u32 nr);
 /* Copy at most @nr records; returns how many there are. */
-u32 xentap_index_find(u64 mfn, struct xentap_mfn_grant *grants, u32 nr);
+u32 xentap_index_find(u64 mfn, struct xentap_grant *grants, u32 nr);
 
 /* query.c; caller holds batch_lock */
 void xentap_query_addr(struct xentap_arena *arena,
@@ -211,6 +273,17 @@ int xentap_quota_init(void);
 void xentap_quota_uninit(void);
 int xentap_quota_take(domid_t domid);
 void xentap_quota_give(domid_t domid);
+
+/* Of a domain, @domid below DOMID_FIRST_RESERVED: mapped, draining or lost. */
+u32 xentap_quota_used(domid_t domid);
+
+/* pool.c: pages of dom0's own, and copies between them and grants */
+struct xentap_pool *xentap_pool_new(u32 nr_pages);
+void xentap_pool_free(struct xentap_pool *pool);
+int xentap_pool_mmap(struct xentap_pool *pool, struct vm_area_struct *vma);
+/* @domid: the only domain, or XENTAP_NO_DOMID. 0, -EFAULT, -EINTR, -EINVAL. */
+int xentap_pool_copy(struct xentap_pool *pool, struct xentap_copy __user *entries,
+		     u32 nr, int domid);
 
 /* stats.c: debugfs */
 enum xentap_stat {
@@ -225,10 +298,18 @@ enum xentap_stat {
 	XENTAP_STAT_UNMAPS,
 	XENTAP_STAT_DRAINS,		/* unmaps that had to wait */
 	XENTAP_STAT_HYPERCALLS,
+	XENTAP_STAT_POOL_PAGES,
+	XENTAP_STAT_COPY_BATCHES,
+	XENTAP_STAT_COPIES,
 	XENTAP_NR_STATS,
 };
 
 void xentap_stat_add(enum xentap_stat stat, long n);
+/* A batch of @nr maps and unmaps was done. */
+void xentap_stat_batch(u32 nr);
+/* The list of arenas; may sleep. */
+void xentap_stats_add_arena(struct xentap_arena *arena);
+void xentap_stats_del_arena(struct xentap_arena *arena);
 void xentap_stats_init(void);
 void xentap_stats_uninit(void);
 

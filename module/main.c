@@ -10,6 +10,7 @@
 #include <xen/xen.h>
 
 #include "internal.h"
+#include "compat/compat.h"
 
 /*
  * Xen gives a domain 262144 handles by default (gnttab_max_maptrack_frames)
@@ -26,7 +27,26 @@ MODULE_PARM_DESC(max_grants_domid, "Grants mapped at one time, of one domain (de
 
 unsigned int xentap_max_slots = 131072;
 module_param_named(max_slots, xentap_max_slots, uint, 0444);
-MODULE_PARM_DESC(max_slots, "Slots of one arena (default 131072)");
+MODULE_PARM_DESC(max_slots, "Slots of one arena (default 131072, at most 1048576)");
+
+unsigned int xentap_max_pool_pages = 16384;
+module_param_named(max_pool_pages, xentap_max_pool_pages, uint, 0444);
+MODULE_PARM_DESC(max_pool_pages, "Pages of one file's pool for copies (default 16384)");
+
+const struct xentap_mmu *xentap_mmu;
+
+/* A PV kernel without the page look-up has no way to do I/O on granted pages. */
+static void choose_mmu(void)
+{
+	if (!xen_pv_domain())
+		xentap_mmu = &xentap_mmu_auto;
+#ifdef XENTAP_PV_USER_MAP
+	else
+		xentap_mmu = &xentap_mmu_pv;
+#endif
+	if (!xentap_mmu)
+		pr_warn("this kernel cannot do I/O on granted pages of a PV domain: grants are copied, not mapped\n");
+}
 
 static int __init xentap_init(void)
 {
@@ -36,10 +56,10 @@ static int __init xentap_init(void)
 		pr_err("this machine does not run under Xen\n");
 		return -ENODEV;
 	}
-	if (!xen_pv_domain()) {
-		pr_err("only a paravirtualized (PV) dom0 is supported, not PVH or HVM\n");
-		return -ENODEV;
-	}
+	/* Another page size would need several grants for a slot. */
+	BUILD_BUG_ON(PAGE_SIZE != XENTAP_SLOT_BYTES);
+	xentap_max_slots = min(xentap_max_slots, XENTAP_SLOTS_MAX);
+	choose_mmu();
 
 	err = xentap_index_init(xentap_max_grants);
 	if (err)
@@ -72,6 +92,8 @@ static void __exit xentap_exit(void)
 	/* Waits for the last work of arenas whose files are gone. */
 	xentap_drain_uninit();
 	xentap_stats_uninit();
+	/* Arenas are freed by RCU. */
+	rcu_barrier();
 	xentap_quota_uninit();
 	xentap_index_uninit();
 }

@@ -4,6 +4,7 @@
  * the answer is an array access.
  */
 #include "internal.h"
+#include "trace.h"
 
 static bool slot_is_mapped(const struct xentap_slot *slot)
 {
@@ -15,7 +16,7 @@ void xentap_query_addr(struct xentap_arena *arena,
 		       struct xentap_query_addr *entry, bool show_mfn)
 {
 	const struct xentap_slot *slot;
-	u64 offset;
+	u32 nr;
 
 	lockdep_assert_held(&arena->batch_lock);
 
@@ -26,12 +27,13 @@ void xentap_query_addr(struct xentap_arena *arena,
 		return;
 	}
 
-	offset = entry->addr - arena->base;
-	slot = &arena->slots[offset >> PAGE_SHIFT];
+	nr = (entry->addr - arena->base) >> PAGE_SHIFT;
+	slot = &arena->slots[nr];
 	if (!slot_is_mapped(slot)) {
 		entry->status = -ENOENT;
 		return;
 	}
+	trace_xentap_query(arena, nr, 0);
 	entry->mfn = show_mfn ? slot->mfn : XENTAP_MFN_HIDDEN;
 	entry->gref = slot->gref;
 	entry->domid = slot->domid;

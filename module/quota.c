@@ -43,6 +43,11 @@ int xentap_quota_take(domid_t domid)
 	return 0;
 }
 
+u32 xentap_quota_used(domid_t domid)
+{
+	return atomic_read(&of_domid[domid]);
+}
+
 void xentap_quota_give(domid_t domid)
 {
 	atomic_dec(&of_domid[domid]);

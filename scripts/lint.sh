@@ -78,7 +78,8 @@ header_alone()
 	_Static_assert(sizeof(struct xentap_map) == 16, \"map\");
 	_Static_assert(sizeof(struct xentap_query_addr) == 32, \"query\");
 	_Static_assert(sizeof(struct xentap_query_mfn) == 24, \"mfn\");
-	_Static_assert(sizeof(struct xentap_info) == 32, \"info\");" |
+	_Static_assert(sizeof(struct xentap_info) == 32, \"info\");
+	_Static_assert(sizeof(struct xentap_copy) == 24, \"copy\");" |
 		gcc -m32 -std=gnu11 -Wall -Werror -fsyntax-only \
 			-I"/usr/include/$(gcc -print-multiarch)" -x c -
 }

@@ -125,7 +125,7 @@ static int arena_open(struct xenio *xenio, enum xenio_arena arena, int *fd,
 	    ioctl(xenio->drain_fd[arena], XENTAP_IOC_GET_INFO, &info) ||
 	    ioctl(xenio->drain_fd[arena], XENTAP_IOC_ARENA_CREATE, &create))
 		return -errno;
-	if (info.abi_version != XENTAP_ABI_VERSION)
+	if (info.abi_version < XENTAP_ABI_VERSION)
 		return -EPROTONOSUPPORT;
 	base = mmap(NULL, (size_t)nr_slots * XENIO_SLOT_BYTES, protection, MAP_SHARED,
 		    xenio->drain_fd[arena], 0);

@@ -17,6 +17,8 @@
  *                               PROT_READ | PROT_WRITE
  *   XENTAP_IOC_BATCH            maps and unmaps, from the process that mapped
  *   read(), poll()              which draining slots became free
+ *   XENTAP_IOC_POOL_CREATE,     for copies instead of mappings: see there
+ *   XENTAP_IOC_COPY
  *   munmap(), close(), exit     any order, at any time, also by SIGKILL
  *
  * munmap(), mprotect() and mremap() of a part of the arena are refused; a
@@ -38,7 +40,7 @@
 #include <linux/types.h>
 
 /* Grows when a call or a field's meaning is added; never for a bug fix. */
-#define XENTAP_ABI_VERSION	1u
+#define XENTAP_ABI_VERSION	2u
 
 /* A slot's size in bytes: Xen grants pages of this size on every machine. */
 #define XENTAP_SLOT_BYTES	4096u
@@ -47,6 +49,7 @@
 #define XENTAP_FEAT_USER_MAP	(1u << 0) /* grants can be mapped for user space */
 #define XENTAP_FEAT_QUERY	(1u << 1) /* address -> grant */
 #define XENTAP_FEAT_QUERY_MFN	(1u << 2) /* machine frame -> grants */
+#define XENTAP_FEAT_COPY	(1u << 3) /* copies between a pool and grants */
 
 /**
  * struct xentap_info - what this module offers (XENTAP_IOC_GET_INFO)
@@ -56,7 +59,11 @@
  * @max_batch:		out: entries one list of a batch or query may have
  * @max_grants:		out: grants mapped at one time by all arenas
  * @max_grants_domid:	out: grants mapped at one time of one domain
+ * @max_pool_pages:	out: pages one pool may have
  * @reserved:		out: 0
+ *
+ * Without XENTAP_FEAT_USER_MAP (a paravirtualized domain whose kernel lacks
+ * what it takes) there are no arenas, only pools.
  */
 struct xentap_info {
 	__u32 abi_version;
@@ -65,7 +72,8 @@ struct xentap_info {
 	__u32 max_batch;
 	__u32 max_grants;
 	__u32 max_grants_domid;
-	__u32 reserved[2];
+	__u32 max_pool_pages;
+	__u32 reserved;
 };
 
 /**
@@ -93,7 +101,8 @@ struct xentap_restrict {
  * All memory that later calls need is allocated here. A read-only arena never
  * holds a writable mapping and a writable arena never a read-only one: in a
  * paravirtualized dom0 the kernel cannot change a grant's protection later.
- * Errors: EBUSY when the arena exists, ENOMEM, EINVAL.
+ * Errors: EBUSY when the arena exists, ENOMEM, EINVAL, EOPNOTSUPP without
+ * XENTAP_FEAT_USER_MAP.
  */
 struct xentap_arena_create {
 	__u32 nr_slots;
@@ -249,6 +258,70 @@ struct xentap_query_mfn {
 	__u32 total;
 };
 
+/* Where a file's pool begins, as an offset for mmap(); in bytes. */
+#define XENTAP_POOL_OFFSET	(1ull << 40)
+
+/**
+ * struct xentap_pool_create - give the file a pool (XENTAP_IOC_POOL_CREATE)
+ * @nr_pages:	in: pages of XENTAP_SLOT_BYTES, 1 to max_pool_pages
+ * @flags:	in: 0
+ * @reserved:	in: 0
+ *
+ * A pool is ordinary memory, zeroed, page N at byte XENTAP_POOL_OFFSET + N *
+ * XENTAP_SLOT_BYTES of the file. It, or a part of it, may be mapped any number
+ * of times, MAP_SHARED, by any process that holds the file; a child does not
+ * inherit the mapping. Independent of the file's arena. Errors: EBUSY when the
+ * pool exists, ENOMEM, EINVAL.
+ */
+struct xentap_pool_create {
+	__u32 nr_pages;
+	__u32 flags;
+	__u64 reserved;
+};
+
+#define XENTAP_COPY_F_TO_GUEST	(1u << 0) /* from the pool into the grant */
+
+/**
+ * struct xentap_copy - one copy between a pool page and a grant
+ * @page:	in: pool page
+ * @gref:	in: grant reference
+ * @domid:	in: domain that granted it
+ * @page_offset: in: byte in the pool page
+ * @gref_offset: in: byte in the granted page
+ * @len:	in: bytes, 1 to XENTAP_SLOT_BYTES; must not leave either page
+ * @flags:	in: XENTAP_COPY_F_*; without: from the grant into the pool
+ * @status:	out: 0 or why not: -EINVAL: a field; -EPERM: the file is
+ *		restricted to another domain; else as in struct xentap_map:
+ *		-ESRCH, -ENOENT, -EACCES, -EAGAIN, -EFAULT, -EIO
+ */
+struct xentap_copy {
+	__u32 page;
+	__u32 gref;
+	__u32 domid;
+	__u16 page_offset;
+	__u16 gref_offset;
+	__u16 len;
+	__u16 flags;
+	__s32 status;
+};
+
+/**
+ * struct xentap_copy_list - copies, all at once (XENTAP_IOC_COPY)
+ * @entries:	in: address of @nr struct xentap_copy
+ * @nr:		in: 1 to max_batch
+ * @reserved:	in: 0
+ *
+ * Done in the order of the list, each by itself: a failed one stops none.
+ * Nothing stays mapped, so that no limit but Xen's applies. The call itself
+ * fails with EINVAL, EFAULT (list; after the work, if statuses cannot be
+ * written), ENXIO (no pool), EINTR (the process is being killed).
+ */
+struct xentap_copy_list {
+	__u64 entries;
+	__u32 nr;
+	__u32 reserved;
+};
+
 #define XENTAP_IOC_MAGIC	'x'
 #define XENTAP_IOC_GET_INFO	_IOR(XENTAP_IOC_MAGIC, 0x00, struct xentap_info)
 #define XENTAP_IOC_RESTRICT	_IOW(XENTAP_IOC_MAGIC, 0x01, struct xentap_restrict)
@@ -256,5 +329,7 @@ struct xentap_query_mfn {
 #define XENTAP_IOC_BATCH	_IOW(XENTAP_IOC_MAGIC, 0x03, struct xentap_batch)
 #define XENTAP_IOC_QUERY	_IOW(XENTAP_IOC_MAGIC, 0x04, struct xentap_query)
 #define XENTAP_IOC_QUERY_MFN	_IOWR(XENTAP_IOC_MAGIC, 0x05, struct xentap_query_mfn)
+#define XENTAP_IOC_POOL_CREATE	_IOW(XENTAP_IOC_MAGIC, 0x06, struct xentap_pool_create)
+#define XENTAP_IOC_COPY		_IOW(XENTAP_IOC_MAGIC, 0x07, struct xentap_copy_list)
 
 #endif /* _UAPI_XENTAP_H */

@@ -37,6 +37,25 @@ static inline void xentap_compat_vm_flags_clear(struct vm_area_struct *vma,
 }
 #endif
 
+#ifdef XENTAP_HAVE_VM_OPS_MAY_SPLIT
+#define XENTAP_COMPAT_MAY_SPLIT may_split
+#else
+#define XENTAP_COMPAT_MAY_SPLIT split
+#endif
+
+/*
+ * The page behind a granted page-table entry in a PV domain. A kernel can be
+ * built without it: then there is no XENTAP_PV_USER_MAP.
+ */
+#if defined(XENTAP_HAVE_FIND_NORMAL_PAGE)
+#define XENTAP_COMPAT_FIND_PAGE find_normal_page
+#elif defined(XENTAP_HAVE_FIND_SPECIAL_PAGE)
+#define XENTAP_COMPAT_FIND_PAGE find_special_page
+#endif
+#if defined(XENTAP_COMPAT_FIND_PAGE) && defined(CONFIG_XEN_PV)
+#define XENTAP_PV_USER_MAP
+#endif
+
 /*
  * Whether somebody holds mmap_lock for writing. No kernel exports this: it is
  * bit 0 of the semaphore's count in all of them (kernel/locking/rwsem.c), but

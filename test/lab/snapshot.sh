@@ -24,7 +24,7 @@ host_build()
 
 module_key()
 {
-	echo "module-$(source_hash dkms.conf VERSION Makefile module include/uapi)"
+	echo "module-$(source_hash dkms.conf VERSION Makefile module include/uapi include/linux)"
 }
 
 # module_build FOLDER IMAGE HOST PAYLOAD
