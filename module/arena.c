@@ -187,7 +187,7 @@ int xentap_arena_restrict(struct xentap_arena *arena, u32 domid)
 	if (arena->restrict_domid != XENTAP_NO_DOMID &&
 	    arena->restrict_domid != domid)
 		return -EPERM;
-	arena->restrict_domid = domid;
+	WRITE_ONCE(arena->restrict_domid, domid);
 	return 0;
 }
 

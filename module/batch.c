@@ -59,7 +59,7 @@ static int unmap_result(const struct xentap_arena *arena, u32 slot)
 void xentap_batch_unmap(struct xentap_arena *arena, u32 nr)
 {
 	struct xentap_scratch *s = &arena->scratch;
-	u32 busy = 0;
+	u32 waiting = 0;
 	u32 n = 0;
 	u32 i;
 
@@ -77,15 +77,16 @@ void xentap_batch_unmap(struct xentap_arena *arena, u32 nr)
 
 	/* A slot that the list names twice has one result, too. */
 	for (i = 0; i < nr; i++) {
-		if (s->unmaps[i].status != PENDING &&
-		    s->unmaps[i].status != -EINPROGRESS)
+		bool begun = s->unmaps[i].status == PENDING;
+
+		if (!begun && s->unmaps[i].status != -EINPROGRESS)
 			continue;
 		s->unmaps[i].status = unmap_result(arena, s->unmaps[i].slot);
-		if (s->unmaps[i].status == -EINPROGRESS)
-			busy++;
+		if (begun && s->unmaps[i].status == -EINPROGRESS)
+			waiting++;
 	}
-	if (busy) {
-		xentap_stat_add(XENTAP_STAT_DRAINS, busy);
+	if (waiting) {
+		xentap_stat_add(XENTAP_STAT_DRAINS, waiting);
 		xentap_drain_kick(arena);
 	}
 }
@@ -115,8 +116,7 @@ static int map_begin(struct xentap_arena *arena, const struct xentap_map *map)
 	slot->gref = map->gref;
 	slot->domid = map->domid;
 	slot->rdonly = arena->rdonly;
-	slot->uhandle = XENTAP_NO_HANDLE;
-	slot->state = XENTAP_SLOT_MAPPING;
+	WRITE_ONCE(slot->state, XENTAP_SLOT_MAPPING);
 	return PENDING;
 }
 
@@ -134,13 +134,13 @@ static u32 map_kernel(struct xentap_arena *arena, u32 nr)
 		if (s->kmap[i].status != GNTST_okay) {
 			s->maps[s->order[i]].status =
 				xentap_grant_errno(s->kmap[i].status);
-			slot->state = XENTAP_SLOT_FREE;
+			WRITE_ONCE(slot->state, XENTAP_SLOT_FREE);
 			trace_xentap_map(arena, s->slots[i], s->maps[s->order[i]].status);
 			xentap_quota_give(slot->domid);
 			continue;
 		}
 		slot->khandle = s->kmap[i].handle;
-		slot->mfn = s->kmap[i].dev_bus_addr >> PAGE_SHIFT;
+		WRITE_ONCE(slot->mfn, s->kmap[i].dev_bus_addr >> PAGE_SHIFT);
 		s->slots[done] = s->slots[i];
 		s->order[done] = s->order[i];
 		done++;
@@ -166,7 +166,8 @@ static u32 map_publish(struct xentap_arena *arena, u32 nr, int err)
 			continue;
 		}
 		xentap_index_add(slot);
-		WRITE_ONCE(slot->state, XENTAP_SLOT_LIVE);
+		/* Pairs with the acquire in find_page(). */
+		smp_store_release(&slot->state, XENTAP_SLOT_LIVE);
 	}
 	arena->nr_mapped += nr - failed;
 	xentap_stat_add(XENTAP_STAT_MAPPED, nr - failed);

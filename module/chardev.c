@@ -332,23 +332,15 @@ static int report_wait(struct file *file, struct xentap_arena *arena)
 	return wait_event_interruptible(arena->report_wait, has_report(arena));
 }
 
-static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
-			loff_t *offset)
+/* As many records as fit in @size bytes; 0 when another reader was faster. */
+static ssize_t report_slots(struct xentap_arena *arena, char __user *buffer,
+			    size_t size)
 {
-	struct tap_file *tap = file->private_data;
-	struct xentap_arena *arena = tap->arena;
 	struct xentap_drained record;
 	ssize_t done = 0;
 	u32 i;
-	int err;
 
-	if (size < sizeof(record))
-		return -EINVAL;
-	err = report_wait(file, arena);
-	if (err)
-		return err;
-
-	mutex_lock(&arena->batch_lock);
+	lockdep_assert_held(&arena->batch_lock);
 	for_each_set_bit(i, arena->report, arena->nr_slots) {
 		struct xentap_slot *slot = &arena->slots[i];
 
@@ -356,18 +348,35 @@ static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
 			break;
 		record.slot = i;
 		record.status = slot->state == XENTAP_SLOT_DRAINED ? 0 : -EIO;
-		if (copy_to_user(buffer + done, &record, sizeof(record))) {
-			done = done ?: -EFAULT;
-			break;
-		}
-		__clear_bit(i, arena->report);
+		if (copy_to_user(buffer + done, &record, sizeof(record)))
+			return done ?: -EFAULT;
+		clear_bit(i, arena->report);
 		if (!record.status)
-			slot->state = XENTAP_SLOT_FREE;
+			WRITE_ONCE(slot->state, XENTAP_SLOT_FREE);
 		done += sizeof(record);
 	}
-	mutex_unlock(&arena->batch_lock);
-	/* Another reader was faster. */
-	return done ?: -EAGAIN;
+	return done;
+}
+
+static ssize_t tap_read(struct file *file, char __user *buffer, size_t size,
+			loff_t *offset)
+{
+	struct tap_file *tap = file->private_data;
+	struct xentap_arena *arena = tap->arena;
+	ssize_t done;
+
+	if (size < sizeof(struct xentap_drained))
+		return -EINVAL;
+	do {
+		int err = report_wait(file, arena);
+
+		if (err)
+			return err;
+		mutex_lock(&arena->batch_lock);
+		done = report_slots(arena, buffer, size);
+		mutex_unlock(&arena->batch_lock);
+	} while (!done);
+	return done;
 }
 
 static __poll_t tap_poll(struct file *file, poll_table *wait)

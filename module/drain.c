@@ -85,7 +85,7 @@ void xentap_drain_unmap(struct xentap_arena *arena, u32 nr,
 				   xentap_grant_errno(s->kunmap[i].status));
 		/* User space asked long ago: it learns by read(). */
 		if (then == XENTAP_SLOT_DRAINED)
-			__set_bit(s->slots[i], arena->report);
+			set_bit(s->slots[i], arena->report);
 	}
 	xentap_stat_add(XENTAP_STAT_UNMAPS, nr);
 }
@@ -110,7 +110,7 @@ void xentap_drain_finish(struct xentap_arena *arena, u32 nr,
 		if (arena->slots[slot].uhandle != XENTAP_NO_HANDLE) {
 			slot_lose(arena, slot, GNTST_general_error);
 			if (then == XENTAP_SLOT_DRAINED)
-				__set_bit(slot, arena->report);
+				set_bit(slot, arena->report);
 		} else if (page_is_idle(arena->pages[slot])) {
 			s->slots[idle++] = slot;
 		} else {

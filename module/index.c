@@ -183,8 +183,12 @@ static int find_page(struct page *page, struct xentap_grant *grant, bool hold)
 	mfn = READ_ONCE(slot->mfn);
 	stripe = stripe_of(bucket_of(mfn));
 	spin_lock_irqsave(stripe, flags);
-	/* LIVE with this frame: the lock taken is the one it is indexed under. */
-	if (READ_ONCE(slot->state) == XENTAP_SLOT_LIVE && slot->mfn == mfn) {
+	/*
+	 * LIVE with this frame: the lock taken is the one it is indexed under.
+	 * Pairs with the release in map_publish().
+	 */
+	if (smp_load_acquire(&slot->state) == XENTAP_SLOT_LIVE &&
+	    READ_ONCE(slot->mfn) == mfn) {
 		describe(slot, grant);
 		if (hold)
 			get_page(slot->page);

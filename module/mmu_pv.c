@@ -80,7 +80,7 @@ static void unmap_user(struct xentap_arena *arena, u32 nr)
 		struct xentap_slot *slot = &arena->slots[s->uslots[i]];
 
 		if (s->uunmap[i].status != GNTST_okay) {
-			slot->stuck = true;
+			WRITE_ONCE(slot->stuck, true);
 			continue;
 		}
 		slot->uhandle = XENTAP_NO_HANDLE;
