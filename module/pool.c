@@ -54,9 +54,11 @@ static int alloc_pages_of(struct xentap_pool *pool, u32 nr_pages)
 	pool->nr_pages = nr_pages;
 	for (i = 0; i < nr_pages; i++) {
 		pool->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-		if (!pool->pages[i] || fatal_signal_pending(current))
+		if (!pool->pages[i])
 			return -ENOMEM;
 		xentap_stat_add(XENTAP_STAT_POOL_PAGES, 1);
+		if (fatal_signal_pending(current))
+			return -ENOMEM;
 	}
 	return 0;
 }
