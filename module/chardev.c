@@ -166,32 +166,43 @@ static long ioctl_batch(struct xentap_arena *arena, void __user *arg)
 	return err;
 }
 
-static long ioctl_query(struct xentap_arena *arena, void __user *arg)
+/* Entries of a query that are answered at one go; nothing is allocated. */
+#define QUERY_CHUNK	32u
+
+static int query_chunk(struct xentap_arena *arena,
+		       struct xentap_query_addr __user *user, u32 nr)
 {
 	bool show_mfn = capable(CAP_SYS_ADMIN);
-	struct xentap_query_addr *entries;
-	struct xentap_query query;
-	long err = 0;
-	size_t bytes;
+	struct xentap_query_addr entries[QUERY_CHUNK];
 	u32 i;
+
+	if (copy_from_user(entries, user, nr * sizeof(*entries)))
+		return -EFAULT;
+	mutex_lock(&arena->batch_lock);
+	for (i = 0; i < nr; i++)
+		xentap_query_addr(arena, &entries[i], show_mfn);
+	mutex_unlock(&arena->batch_lock);
+	return copy_to_user(user, entries, nr * sizeof(*entries)) ? -EFAULT : 0;
+}
+
+static long ioctl_query(struct xentap_arena *arena, void __user *arg)
+{
+	struct xentap_query_addr __user *entries;
+	struct xentap_query query;
+	int err = 0;
+	u32 done;
+	u32 nr;
 
 	if (copy_from_user(&query, arg, sizeof(query)))
 		return -EFAULT;
 	if (query.reserved || !query.nr || query.nr > XENTAP_BATCH_MAX)
 		return -EINVAL;
-	bytes = query.nr * sizeof(*entries);
-	entries = vmemdup_user(u64_to_user_ptr(query.entries), bytes);
-	if (IS_ERR(entries))
-		return PTR_ERR(entries);
 
-	mutex_lock(&arena->batch_lock);
-	for (i = 0; i < query.nr; i++)
-		xentap_query_addr(arena, &entries[i], show_mfn);
-	mutex_unlock(&arena->batch_lock);
-
-	if (copy_to_user(u64_to_user_ptr(query.entries), entries, bytes))
-		err = -EFAULT;
-	kvfree(entries);
+	entries = u64_to_user_ptr(query.entries);
+	for (done = 0; done < query.nr && !err; done += nr) {
+		nr = min(query.nr - done, QUERY_CHUNK);
+		err = query_chunk(arena, entries + done, nr);
+	}
 	return err;
 }
 
