@@ -176,6 +176,8 @@ err_pages:
 	kvfree(arena->pages);
 err_slots:
 	kvfree(arena->slots);
+	/* Not to be freed again with the arena. */
+	arena->slots = NULL;
 	return err;
 }
 
