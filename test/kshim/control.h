@@ -120,6 +120,11 @@ unsigned int xen_count(bool user);
 unsigned int xen_count_grant(domid_t domid, grant_ref_t gref, bool user);
 /* What the page stands for. */
 bool xen_page(const struct page *page, struct xen_mapping *mapping);
+/*
+ * Take away the user mappings that Xen refused to unmap, entries included: Linux
+ * could only crash now, and a test goes on.
+ */
+void xen_release_entries(void);
 void xen_reset(void);
 
 /* For the shim's own parts. */

@@ -144,6 +144,7 @@ void kshim_debugfs(const char *name, char *text, size_t size)
 	struct seq_file m = { .text = text, .size = size };
 	unsigned int i;
 
+	text[0] = '\0';
 	for (i = 0; i < nr_shown; i++)
 		if (!strcmp(shown[i].name, name)) {
 			shown[i].show(&m, NULL);

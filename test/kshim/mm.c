@@ -217,6 +217,8 @@ bool mmu_interval_read_retry(struct mmu_interval_notifier *notifier, unsigned lo
 {
 	if (READ_ONCE(failing_retries) > 0) {
 		__atomic_fetch_sub(&failing_retries, 1, __ATOMIC_RELAXED);
+		if (current->killed_later)
+			current->killed = true;
 		return true;
 	}
 	return READ_ONCE(notifier->seq) != seq;

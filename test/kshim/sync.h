@@ -20,6 +20,7 @@ struct task_struct {
 	bool cap_sys_admin;
 	bool signal;			/* one is pending */
 	bool killed;			/* and it is SIGKILL */
+	bool killed_later;		/* comes with the next kshim_fail_retry() */
 };
 
 extern __thread struct task_struct kshim_current;

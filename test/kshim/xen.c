@@ -220,6 +220,19 @@ unsigned int xen_forget(void (*forget)(const struct xen_mapping *mapping))
 	return nr;
 }
 
+void xen_release_entries(void)
+{
+	u32 i;
+
+	lock();
+	for (i = 0; i < nr_touched; i++)
+		if (mappings[i].live && mappings[i].user) {
+			WRITE_ONCE(((pte_t *)(uintptr_t)mappings[i].address)->pte, 0);
+			mapping_end(i);
+		}
+	unlock();
+}
+
 void xen_reset(void)
 {
 	u32 i;
