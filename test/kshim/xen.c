@@ -185,6 +185,14 @@ bool xen_entry_is_granted(const pte_t *pte)
 	return found;
 }
 
+static struct page *page_at(u64 address)
+{
+	unsigned long pfn = (address - KSHIM_LINEAR) >> PAGE_SHIFT;
+
+	kshim_must(address >= KSHIM_LINEAR && pfn < KSHIM_PAGES && !(address % PAGE_SIZE));
+	return &kshim_pages[pfn];
+}
+
 /* Mappings. */
 static void mapping_end(u32 handle)
 {
@@ -211,6 +219,7 @@ unsigned int xen_forget(void (*forget)(const struct xen_mapping *mapping))
 			continue;
 		if (!mappings[i].user) {
 			forget(&mappings[i]);
+			kshim_page_free(page_at(mappings[i].address));
 			nr++;
 		}
 		mapping_end(i);
@@ -265,14 +274,6 @@ static s16 find_grant(domid_t domid, grant_ref_t gref, bool rdonly,
 	if (!(*grant)->used || ((*grant)->rdonly && !rdonly))
 		return GNTST_general_error;
 	return GNTST_okay;
-}
-
-static struct page *page_at(u64 address)
-{
-	unsigned long pfn = (address - KSHIM_LINEAR) >> PAGE_SHIFT;
-
-	kshim_must(address >= KSHIM_LINEAR && pfn < KSHIM_PAGES && !(address % PAGE_SIZE));
-	return &kshim_pages[pfn];
 }
 
 static void set_entry(u64 address, unsigned long from, unsigned long to)
