@@ -110,9 +110,9 @@ static int arenas_show(struct seq_file *m, void *unused)
 		seq_printf(m, "%u %d %d %u %u %u %u %s\n", arena->id,
 			   arena->tgid, READ_ONCE(arena->restrict_domid),
 			   READ_ONCE(arena->nr_slots),
-			   READ_ONCE(arena->nr_mapped),
-			   READ_ONCE(arena->nr_draining),
-			   READ_ONCE(arena->nr_ptes),
+			   data_race(arena->nr_mapped),
+			   data_race(arena->nr_draining),
+			   data_race(arena->nr_ptes),
 			   READ_ONCE(arena->dead) ? "dead" : "alive");
 	mutex_unlock(&arenas_lock);
 	return 0;

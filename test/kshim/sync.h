@@ -86,7 +86,7 @@ void kshim_wait(wait_queue_head_t *head, unsigned long wakes);
 		unsigned long wakes_ = kshim_wait_prepare(&(head)); \
 		if (condition) \
 			break; \
-		if (current->signal) { \
+		if (READ_ONCE(current->signal)) { \
 			err_ = -ERESTARTSYS; \
 			break; \
 		} \
