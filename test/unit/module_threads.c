@@ -263,7 +263,7 @@ static void join_all(void)
 	WRITE_ONCE(stop, true);
 	while (!READ_ONCE(waiting_task))
 		sched_yield();
-	WRITE_ONCE(waiting_task->signal, true);
+	WRITE_ONCE(READ_ONCE(waiting_task)->signal, true);
 	for (i = 0; i < ARRAY_SIZE(workers); i++)
 		pthread_join(workers[i].thread, NULL);
 	waiting_task = NULL;
