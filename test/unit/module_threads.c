@@ -207,7 +207,7 @@ static void *work(void *data)
 
 	*current = (struct task_struct){ .mm = mm, .tgid = 1, .cap_sys_admin = true };
 	if (worker->turn == read_some && worker->arena == 1)
-		WRITE_ONCE(waiting_task, current);
+		smp_store_release(&waiting_task, current);
 	while (!READ_ONCE(stop)) {
 		worker->turn(worker);
 		worker->turns++;
@@ -261,9 +261,9 @@ static void join_all(void)
 	u32 i;
 
 	WRITE_ONCE(stop, true);
-	while (!READ_ONCE(waiting_task))
+	while (!smp_load_acquire(&waiting_task))
 		sched_yield();
-	WRITE_ONCE(READ_ONCE(waiting_task)->signal, true);
+	WRITE_ONCE(waiting_task->signal, true);
 	for (i = 0; i < ARRAY_SIZE(workers); i++)
 		pthread_join(workers[i].thread, NULL);
 	waiting_task = NULL;
