@@ -30,6 +30,7 @@ help:
 	@echo 'make check           all tests: lint, check-kernels, check-unit, check-xen'
 	@echo 'make check-kernels   build the module for each kernel with headers here'
 	@echo 'make check-unit      tests that need neither root nor Xen'
+	@echo 'make fuzz            bytes as calls of the module, for FUZZ_SECONDS (600)'
 	@echo 'make check-xen       tests in a real Xen host inside QEMU (root)'
 	@echo 'make lint            static checks'
 	@echo 'make dist            source tarball'
@@ -76,6 +77,10 @@ check-kernels:
 check-unit:
 	@scripts/check.sh unit
 
+# New streams of bytes are kept in test/unit/build/corpus.
+fuzz:
+	@$(MAKE) --no-print-directory -C test/unit fuzz FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600)
+
 check-xen:
 	@scripts/check.sh xen
 
@@ -94,4 +99,4 @@ clean:
 	-$(MAKE) -C module KDIR=$(KDIR) clean
 
 .PHONY: all help daemon module install uninstall dkms-source dkms-install \
-	dkms-remove check check-unit check-xen demo lint dist clean check-kernels
+	dkms-remove check check-unit fuzz check-xen demo lint dist clean check-kernels

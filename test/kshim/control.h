@@ -50,6 +50,8 @@ void kshim_mm_free(struct mm_struct *mm);
 void kshim_debugfs(const char *name, char *text, size_t size);
 /* A line "NAME VALUE" of "counters". */
 long kshim_counter(const char *name);
+/* All of them, by enum xentap_stat. */
+void kshim_counters(long *values);
 
 /*
  * Time and work. Without a thread, work is done by kshim_run() only, which
@@ -96,6 +98,7 @@ enum xen_operation {
 struct xen_mapping {
 	bool live;
 	bool user;
+	bool refused;			/* the user's: Xen refused to unmap it */
 	bool rdonly;
 	domid_t domid;
 	grant_ref_t gref;

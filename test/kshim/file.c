@@ -153,16 +153,26 @@ void kshim_debugfs(const char *name, char *text, size_t size)
 	kshim_bug("debugfs has no file %s", name);
 }
 
+void kshim_counters(long *values)
+{
+	char text[1024], *line, *rest = text;
+	unsigned int nr = 0;
+
+	kshim_debugfs("counters", text, sizeof(text));
+	while ((line = strsep(&rest, "\n")) && *line && nr < XENTAP_NR_STATS)
+		values[nr++] = atol(strchr(line, ' '));
+	kshim_must(nr == XENTAP_NR_STATS);
+}
+
 /* As those of a module that was just loaded. */
 void kshim_zero_counters(void)
 {
-	char text[1024], *line, *rest = text;
-	enum xentap_stat stat = 0;
+	long values[XENTAP_NR_STATS];
+	unsigned int i;
 
-	kshim_debugfs("counters", text, sizeof(text));
-	while ((line = strsep(&rest, "\n")) && *line)
-		xentap_stat_add(stat++, -atol(strchr(line, ' ')));
-	kshim_must(stat == XENTAP_NR_STATS);
+	kshim_counters(values);
+	for (i = 0; i < XENTAP_NR_STATS; i++)
+		xentap_stat_add(i, -values[i]);
 }
 
 long kshim_counter(const char *name)

@@ -46,6 +46,7 @@ void get_page(struct page *page)
 {
 	if (page_count(page) < 1)
 		kshim_bug("get_page() of a page that nobody owns");
+	kshim_perturb();
 	atomic_inc(&page->refs);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Locks that know their owner, RCU, wait queues, work. */
 #include <time.h>
+#include <unistd.h>
 
 #include "kshim.h"
 #include "control.h"
@@ -19,6 +20,16 @@ void kshim_may_sleep(const char *what)
 {
 	if (atomic_depth)
 		kshim_bug("%s where nothing may sleep", what);
+}
+
+static bool thread_runs;
+
+void kshim_perturb(void)
+{
+	static __thread unsigned int turn;
+
+	if (READ_ONCE(thread_runs) && ++turn % 61 == 0)
+		usleep(turn % 3 * 100);
 }
 
 /* Mutexes. */
@@ -79,6 +90,7 @@ void spin_lock_init(spinlock_t *lock)
 
 void kshim_spin_lock(spinlock_t *lock)
 {
+	kshim_perturb();
 	pthread_mutex_lock(&lock->lock);
 	atomic_depth++;
 }
@@ -147,8 +159,6 @@ void rcu_barrier(void)
 }
 
 /* Waiting. */
-static bool thread_runs;
-
 void init_waitqueue_head(wait_queue_head_t *head)
 {
 	pthread_mutex_init(&head->lock, NULL);

@@ -30,6 +30,8 @@ extern __thread struct task_struct kshim_current;
 #define CAP_SYS_ADMIN		21
 #define capable(capability)	(current->cap_sys_admin)
 
+/* With threads: lose the processor now and then, where it is worst. */
+void kshim_perturb(void);
 /* Called by whatever may sleep: no spinlock, no RCU reader. */
 void kshim_may_sleep(const char *what);
 #define cond_resched()		kshim_may_sleep("cond_resched")

@@ -235,7 +235,7 @@ void xen_release_entries(void)
 
 	lock();
 	for (i = 0; i < nr_touched; i++)
-		if (mappings[i].live && mappings[i].user) {
+		if (mappings[i].live && mappings[i].refused) {
 			WRITE_ONCE(((pte_t *)(uintptr_t)mappings[i].address)->pte, 0);
 			mapping_end(i);
 		}
@@ -368,8 +368,10 @@ static void unmap_one(struct gnttab_unmap_grant_ref *op)
 		kshim_bug("unmap of handle %u at the wrong address", op->handle);
 	grant = grant_of(mapping->domid, mapping->gref);
 	op->status = grant->injected[mapping->user ? XEN_UNMAP_USER : XEN_UNMAP_KERNEL];
-	if (op->status)
+	if (op->status) {
+		mapping->refused = mapping->user;
 		return;
+	}
 	unmap_at(mapping, grant);
 	mapping_end(op->handle);
 }

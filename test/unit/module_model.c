@@ -624,18 +624,20 @@ static void do_host(void)
 /* The views. */
 static void check_counters(void)
 {
+	long counters[XENTAP_NR_STATS];
 	u32 arenas = 0, slots = 0, a;
 
+	kshim_counters(counters);
 	for (a = 0; a < ARENAS; a++) {
 		arenas += m.arenas[a].used;
 		slots += m.arenas[a].used ? m.arenas[a].rig.nr_slots : 0;
 	}
-	same("arenas", arenas, kshim_counter("arenas"));
-	same("slots", slots, kshim_counter("slots"));
-	same("mapped", count(LIVE, 0) + count(DRAINING, 0), kshim_counter("mapped"));
-	same("draining", count(DRAINING, 0), kshim_counter("draining"));
-	same("user_ptes", count_addresses(), kshim_counter("user_ptes"));
-	same("quarantined", m.lost[1] + m.lost[2], kshim_counter("quarantined"));
+	same("arenas", arenas, counters[XENTAP_STAT_ARENAS]);
+	same("slots", slots, counters[XENTAP_STAT_SLOTS]);
+	same("mapped", count(LIVE, 0) + count(DRAINING, 0), counters[XENTAP_STAT_MAPPED]);
+	same("draining", count(DRAINING, 0), counters[XENTAP_STAT_DRAINING]);
+	same("user_ptes", count_addresses(), counters[XENTAP_STAT_USER_PTES]);
+	same("quarantined", m.lost[1] + m.lost[2], counters[XENTAP_STAT_QUARANTINED]);
 	same("quota of 1", quota(1), xentap_quota_used(1));
 	same("quota of 2", quota(2), xentap_quota_used(2));
 	same("Xen's kernel mappings", handles() - count_addresses(), xen_count(false));
