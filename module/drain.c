@@ -20,7 +20,8 @@ static struct workqueue_struct *drain_queue;
 
 int xentap_drain_init(void)
 {
-	drain_queue = alloc_workqueue("xentap_drain", WQ_UNBOUND, 0);
+	drain_queue = alloc_workqueue("xentap_drain",
+				      WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return drain_queue ? 0 : -ENOMEM;
 }
 
@@ -170,7 +171,16 @@ void xentap_drain_work(struct work_struct *work)
 	unsigned int delay;
 	bool again;
 
-	mutex_lock(&arena->batch_lock);
+	/*
+	 * Whoever has the lock may be copying from user memory, for as long as
+	 * user space likes: a worker must not sleep for that.
+	 */
+	if (!mutex_trylock(&arena->batch_lock)) {
+		if (!queue_delayed_work(drain_queue, &arena->drain_work,
+					msecs_to_jiffies(DRAIN_DELAY_MIN_MS)))
+			xentap_arena_put(arena);
+		return;
+	}
 	if (READ_ONCE(arena->dead))
 		drain_dead(arena);
 	drain_pass(arena);

@@ -83,8 +83,11 @@ void xentap_index_del_pages(struct xentap_slot *slots, u32 nr)
 {
 	u32 i;
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		xa_erase(&slot_of_pfn, page_to_pfn(slots[i].page));
+		if (i % 1024 == 0)
+			cond_resched();
+	}
 }
 
 int xentap_index_add_pages(struct xentap_slot *slots, u32 nr)
@@ -101,6 +104,8 @@ int xentap_index_add_pages(struct xentap_slot *slots, u32 nr)
 			synchronize_rcu();
 			return err;
 		}
+		if (i % 1024 == 0)
+			cond_resched();
 	}
 	return 0;
 }
@@ -131,7 +136,9 @@ u32 xentap_index_find(u64 mfn, struct xentap_grant *grants, u32 nr)
 			continue;
 		if (found < nr)
 			describe(slot, &grants[found]);
-		found++;
+		/* A guest may grant a frame as often as it likes. */
+		if (++found == XENTAP_BATCH_MAX)
+			break;
 	}
 	spin_unlock_irqrestore(stripe, flags);
 	return found;
@@ -217,6 +224,20 @@ void xentap_grant_put(const struct xentap_grant *grant)
 }
 EXPORT_SYMBOL_GPL(xentap_grant_put);
 
+/* References are kept by the first page of a compound one. */
+static struct page *hold_own_page(struct page *page, unsigned long pfn, u64 mfn)
+{
+	struct page *head = compound_head(page);
+
+	if (!get_page_unless_zero(head))
+		return NULL;
+	/* It may have been split, or got another frame, meanwhile. */
+	if (compound_head(page) == head && bfn_to_local_pfn(mfn) == pfn)
+		return page;
+	put_page(head);
+	return NULL;
+}
+
 struct page *xentap_mfn_to_page(u64 mfn)
 {
 	struct xentap_grant grant;
@@ -228,8 +249,8 @@ struct page *xentap_mfn_to_page(u64 mfn)
 	if (!xen_pv_domain())
 		return NULL;
 	pfn = bfn_to_local_pfn(mfn);
-	if (!pfn_valid(pfn) || !get_page_unless_zero(pfn_to_page(pfn)))
+	if (!pfn_valid(pfn))
 		return NULL;
-	return pfn_to_page(pfn);
+	return hold_own_page(pfn_to_page(pfn), pfn, mfn);
 }
 EXPORT_SYMBOL_GPL(xentap_mfn_to_page);

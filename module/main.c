@@ -58,6 +58,8 @@ static int __init xentap_init(void)
 	}
 	/* Another page size would need several grants for a slot. */
 	BUILD_BUG_ON(PAGE_SIZE != XENTAP_SLOT_BYTES);
+	/* Offsets of arenas in the device. */
+	BUILD_BUG_ON(BITS_PER_LONG != 64);
 	xentap_max_slots = min(xentap_max_slots, XENTAP_SLOTS_MAX);
 	choose_mmu();
 

@@ -286,6 +286,26 @@ static int sweep_pte(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
+/*
+ * get_user_pages() looks at the slot and takes its reference under the
+ * page-table lock. The walk passes through that lock: after it, whoever saw
+ * the slot LIVE has taken the reference, and nobody will see it so again.
+ *
+ * The walk ends early where a table has just been freed by madvise(), which
+ * needs the same lock; the slots of the other tables are still to be passed.
+ */
+static void sweep(struct xentap_arena *arena, u32 nr)
+{
+	u32 i;
+
+	if (!walk_ptes(arena, nr, sweep_pte))
+		return;
+	for (i = 0; i < nr; i++)
+		apply_to_page_range(arena->mm,
+				    xentap_slot_address(arena, arena->scratch.slots[i]),
+				    PAGE_SIZE, sweep_pte, arena);
+}
+
 static void pv_unmap(struct xentap_arena *arena, u32 nr)
 {
 	u32 n = 0;
@@ -303,15 +323,9 @@ static void pv_unmap(struct xentap_arena *arena, u32 nr)
 		unmap_user(arena, n);
 	mutex_unlock(&arena->pte_lock);
 
-	/*
-	 * get_user_pages() looks at the slot and takes its reference under the
-	 * page-table lock. The walk passes through that lock: after it, whoever
-	 * saw the slot LIVE has taken the reference, and nobody will see it so
-	 * again. The tables exist, so that nothing can fail.
-	 */
 	mmap_read_lock(arena->mm);
 	if (xentap_vma_find(arena))
-		walk_ptes(arena, nr, sweep_pte);
+		sweep(arena, nr);
 	mmap_read_unlock(arena->mm);
 }
 

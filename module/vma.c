@@ -10,7 +10,7 @@
 /*
  * Two callers. mremap() makes a second VMA before it asks
  * arena_vma_mremap(). And fork() does, if the process took VM_DONTCOPY away
- * by madvise(MADV_DOFORK).
+ * by madvise(MADV_DOFORK); a child that forks in turn has nothing to copy.
  */
 static void arena_vma_open(struct vm_area_struct *vma)
 {
@@ -19,7 +19,7 @@ static void arena_vma_open(struct vm_area_struct *vma)
 	mutex_lock(&arena->pte_lock);
 	if (vma->vm_mm == arena->mm)
 		arena->nr_vmas++;
-	else if (xentap_mmu->forked)
+	else if (current->mm == arena->mm && xentap_mmu->forked)
 		xentap_mmu->forked(arena);
 	mutex_unlock(&arena->pte_lock);
 }
@@ -112,9 +112,10 @@ int xentap_vma_mmap(struct xentap_arena *arena, struct vm_area_struct *vma)
 
 struct vm_area_struct *xentap_vma_find(const struct xentap_arena *arena)
 {
-	struct vm_area_struct *vma = find_vma(arena->mm, arena->base);
+	struct vm_area_struct *vma;
 
 	mmap_assert_locked(arena->mm);
+	vma = find_vma(arena->mm, arena->base);
 	if (vma && vma->vm_start == arena->base &&
 	    vma->vm_ops == &arena_vm_ops && vma->vm_private_data == arena)
 		return vma;

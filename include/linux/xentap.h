@@ -4,7 +4,7 @@
  * or a page. All symbols are EXPORT_SYMBOL_GPL; build with
  * KBUILD_EXTRA_SYMBOLS naming the Module.symvers of xentap.ko.
  *
- * Any context, interrupts included. Without a hold, an answer may be stale as
+ * Any context but NMI, interrupts included. Without a hold, an answer may be stale as
  * soon as it is there: user space can unmap the grant at any time. With one,
  * the grant stays mapped, and its page valid, until xentap_grant_put(); the
  * guest does not get its page back before, so hold it briefly.
@@ -43,7 +43,7 @@ struct xentap_grant {
  * @nr:		may be 0
  *
  * A frame can be granted, and a grant be mapped, more than once. Returns how
- * many there are, which may be more than @nr.
+ * many there are, which may be more than @nr; counting ends at 1024.
  */
 unsigned int xentap_mfn_grants(u64 mfn, struct xentap_grant *grants,
 			       unsigned int nr);
@@ -62,7 +62,8 @@ int xentap_mfn_get(u64 mfn, struct xentap_grant *grant);
  * @page:	any page
  * @grant:	the answer
  *
- * 0, or -ENOENT when the page is not one of ours, or not mapped now.
+ * 0, or -ENOENT when the page is not one of ours, or stands for no grant now,
+ * or for one that is being unmapped.
  */
 int xentap_page_grant(struct page *page, struct xentap_grant *grant);
 

@@ -9,7 +9,8 @@
  * mapping. The pages may be used for O_DIRECT I/O.
  *
  * Life of a file:
- *   open()                      needs CAP_SYS_ADMIN in the initial namespace
+ *   open()                      O_RDWR; needs CAP_SYS_ADMIN in the initial
+ *                               namespace
  *   XENTAP_IOC_RESTRICT         optional, one-way: grants of one domain only
  *   XENTAP_IOC_ARENA_CREATE     once
  *   mmap()                      once, offset 0, the whole arena, MAP_SHARED;
@@ -22,7 +23,8 @@
  *   munmap(), close(), exit     any order, at any time, also by SIGKILL
  *
  * munmap(), mprotect() and mremap() of a part of the arena are refused; a
- * child does not inherit the mapping. After munmap() the arena is dead: no
+ * child does not inherit the mapping (one that gets it after
+ * madvise(MADV_DOFORK) may see pages until they are unmapped). After munmap() the arena is dead: no
  * more maps, and what was mapped is unmapped as soon as no I/O uses it.
  *
  * Every call returns 0, or -1 with errno. Fields named reserved, and flag
@@ -136,8 +138,9 @@ struct xentap_unmap {
  *		-ESRCH: no such domain;
  *		-ENOENT: grant reference beyond the domain's table;
  *		-EACCES: forbidden by Xen's security policy;
- *		-ENOSPC: Xen's own tables are full; -EAGAIN: page not at hand;
- *		-EFAULT: the page cannot be mapped; -ESHUTDOWN: the arena is
+ *		-ENOSPC: Xen's own tables are full; -ENOMEM: no page table;
+ *		-EFAULT: the page cannot be mapped, or the guest's memory was
+ *		paged out and did not come within half a minute; -ESHUTDOWN: the arena is
  *		no longer mapped; -EINTR: the process is being killed;
  *		-EIO: all else that Xen refuses: a reference that grants
  *		nothing, or to another domain, or not for writing. If the
@@ -246,7 +249,8 @@ struct xentap_mfn_grant {
  * @mfn:	in: machine frame number
  * @grants:	in: address of @nr struct xentap_mfn_grant
  * @nr:		in: room in @grants, 1 to max_batch; out: records written
- * @total:	out: grants behind @mfn; greater than @nr when room was short
+ * @total:	out: grants behind @mfn, counted up to max_batch; greater than
+ *		@nr when room was short
  *
  * Looks in all arenas of the host: a frame can be mapped more than once.
  * Needs CAP_SYS_ADMIN, and a file that is not restricted (EPERM).

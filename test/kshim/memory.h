@@ -48,6 +48,8 @@ void kshim_page_free(struct page *page);
 void get_page(struct page *page);
 void put_page(struct page *page);
 #define page_count(page)	atomic_read(&(page)->refs)
+/* No page here is part of a larger one. */
+#define compound_head(page) (page)
 #define get_page_unless_zero(page) atomic_inc_not_zero(&(page)->refs)
 
 #define u64_to_user_ptr(address) ((void *)(uintptr_t)(address))

@@ -108,6 +108,7 @@ struct delayed_work {
 struct workqueue_struct { int unused; };
 
 #define WQ_UNBOUND		2
+#define WQ_MEM_RECLAIM		8
 #define msecs_to_jiffies(ms)	(ms)
 #define INIT_DELAYED_WORK(dwork, f) \
 	(*(dwork) = (struct delayed_work){ .work.function = (f) })
