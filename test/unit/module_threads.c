@@ -20,6 +20,7 @@
 #define SLOTS	12u
 #define LIST	8u
 #define GREFS	10u
+#define PAGES	(ARENAS * SLOTS + 12)	/* that arenas use: the lowest ones */
 
 static struct rig rigs[ARENAS];
 static struct mm_struct *mm;
@@ -106,6 +107,9 @@ static void get(struct worker *worker)
 		hit(worker, true);
 	}
 	if (!xentap_page_get(rig_page(&rigs[worker->arena], any(worker, SLOTS)), &grant))
+		check_held(grant.page, grant.mfn);
+	/* Also those of arenas that come and go. */
+	if (!xentap_page_get(&kshim_pages[any(worker, PAGES)], &grant))
 		check_held(grant.page, grant.mfn);
 	nr = xentap_mfn_grants(mfn, grants, ARRAY_SIZE(grants));
 	for (i = 0; i < min(nr, (u32)ARRAY_SIZE(grants)); i++)
