@@ -35,6 +35,8 @@ int kshim_mprotect(struct vm_area_struct *vma);
 /* madvise(MADV_DONTNEED) and the like; false: "not now" of one that may not sleep. */
 bool kshim_zap(struct vm_area_struct *vma, unsigned long first, unsigned long nr,
 	       bool blockable);
+/* To be called once in the next kshim_munmap(), when the VMA is no longer found. */
+void kshim_in_munmap(void (*function)(void *data), void *data);
 /* A child that copies this VMA, whatever VM_DONTCOPY says (MADV_DOFORK). */
 struct vm_area_struct *kshim_fork(struct vm_area_struct *vma, struct mm_struct *child);
 /* The page as direct I/O gets it, with a reference (put_page()), or NULL. */
@@ -124,10 +126,15 @@ unsigned int xen_count_grant(domid_t domid, grant_ref_t gref, bool user);
 /* What the page stands for. */
 bool xen_page(const struct page *page, struct xen_mapping *mapping);
 /*
- * Take away the user mappings that Xen refused to unmap, entries included: Linux
- * could only crash now, and a test goes on.
+ * Clear the entries of user mappings that Xen refused to unmap: Linux could only
+ * crash now, and a test goes on.
  */
 void xen_release_entries(void);
+/*
+ * The next @n entries that Xen clears are written back at once, by
+ * get_user_pages() with the accessed bit set.
+ */
+void xen_write_back(int n);
 void xen_reset(void);
 
 /* For the shim's own parts. */

@@ -138,6 +138,10 @@ struct xarray { void *entries[KSHIM_PAGES]; };
 void *xa_load(struct xarray *xa, unsigned long index);
 void *xa_store(struct xarray *xa, unsigned long index, void *entry, unsigned int flags);
 void *xa_erase(struct xarray *xa, unsigned long index);
-#define xa_err(entry) (IS_ERR(entry) ? (int)PTR_ERR(entry) : 0)
+
+static inline int xa_err(void *entry)
+{
+	return IS_ERR(entry) ? (int)PTR_ERR(entry) : 0;
+}
 
 #endif

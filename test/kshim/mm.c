@@ -148,7 +148,8 @@ static void clear_entries(struct vm_area_struct *vma, unsigned long first, unsig
 		if (!was)
 			continue;
 		pte_clear(vma->vm_mm, vma->vm_start + (first << PAGE_SHIFT), &vma->ptes[first]);
-		put_page(pfn_to_page(was >> PAGE_SHIFT));
+		if (!(was & KSHIM_PTE_GRANTED))
+			put_page(pfn_to_page(was >> PAGE_SHIFT));
 	}
 	pthread_mutex_unlock(&vma->vm_mm->page_tables);
 }
@@ -252,6 +253,7 @@ static bool invalidate(struct vm_area_struct *vma, unsigned long first, unsigned
 	list_for_each_entry(notifier, &mm->notifiers, node)
 		if (notifier->start < range.end && range.start < notifier->end)
 			done &= notifier->ops->invalidate(notifier, &range, mm->seq);
+	xen_release_entries();
 	if (done)
 		clear_entries(vma, first, end);
 	pthread_mutex_unlock(&mm->notifier_lock);
@@ -310,10 +312,9 @@ int kshim_mmap(struct file *file, unsigned long nr_pages, unsigned long flags,
 	return err;
 }
 
-/* @mm is locked for writing. */
+/* Its VMA is no longer to be found. */
 static void unmap(struct vm_area_struct *vma)
 {
-	list_del(&vma->in_mm);
 	kshim_must(invalidate(vma, 0, vma_pages(vma), true));
 	pthread_mutex_lock(&rmap_lock);
 	list_del(&vma->in_mapping);
@@ -322,13 +323,29 @@ static void unmap(struct vm_area_struct *vma)
 		vma->vm_ops->close(vma);
 }
 
+static void (*in_munmap)(void *data);
+static void *in_munmap_data;
+
+void kshim_in_munmap(void (*function)(void *data), void *data)
+{
+	in_munmap = function;
+	in_munmap_data = data;
+}
+
 void kshim_munmap(struct vm_area_struct *vma)
 {
 	struct mm_struct *mm = vma->vm_mm;
 
+	/* As mm/: only the tree is changed with the lock held for writing. */
 	mmap_write_lock(mm);
-	unmap(vma);
+	list_del(&vma->in_mm);
 	mmap_write_unlock(mm);
+	if (in_munmap)
+		in_munmap(in_munmap_data);
+	in_munmap = NULL;
+	mmap_read_lock(mm);
+	unmap(vma);
+	mmap_read_unlock(mm);
 	kshim_put_file(vma->vm_file);
 	vma_free(vma);
 }
@@ -375,6 +392,7 @@ int kshim_mremap(struct vm_area_struct *vma)
 	kshim_must(invalidate(vma, 0, vma_pages(vma), true));
 	err = vma->vm_ops->mremap(copy);
 	kshim_must(err);
+	list_del(&copy->in_mm);
 	unmap(copy);
 	mmap_write_unlock(mm);
 	kshim_put_file(copy->vm_file);
@@ -387,6 +405,8 @@ struct vm_area_struct *kshim_fork(struct vm_area_struct *vma, struct mm_struct *
 	struct vm_area_struct *copy;
 	unsigned long i;
 
+	/* get_user_pages() waits. */
+	xen_write_back(0);
 	mmap_write_lock(vma->vm_mm);
 	mmap_write_lock(child);
 	copy = vma_copy(vma, child);

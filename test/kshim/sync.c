@@ -24,11 +24,13 @@ void kshim_may_sleep(const char *what)
 
 static bool thread_runs;
 
+unsigned int kshim_perturb_every = 61;
+
 void kshim_perturb(void)
 {
 	static __thread unsigned int turn;
 
-	if (READ_ONCE(thread_runs) && ++turn % 61 == 0)
+	if (READ_ONCE(thread_runs) && ++turn % kshim_perturb_every == 0)
 		usleep(turn % 3 * 100);
 }
 
@@ -99,6 +101,7 @@ void kshim_spin_unlock(spinlock_t *lock)
 {
 	atomic_depth--;
 	pthread_mutex_unlock(&lock->lock);
+	kshim_perturb();
 }
 
 /* RCU: a writer's turn of the lock is a grace period. */

@@ -30,7 +30,8 @@ extern __thread struct task_struct kshim_current;
 #define CAP_SYS_ADMIN		21
 #define capable(capability)	(current->cap_sys_admin)
 
-/* With threads: lose the processor now and then, where it is worst. */
+/* With threads: lose the processor each so many times, where it is worst. */
+extern unsigned int kshim_perturb_every;
 void kshim_perturb(void);
 /* Called by whatever may sleep: no spinlock, no RCU reader. */
 void kshim_may_sleep(const char *what);

@@ -35,6 +35,7 @@ static u32 handle_limit = HANDLES;
 static unsigned int nr_live[2];
 static u32 handle_of_page[KSHIM_PAGES];	/* and 1; 0: stands for nothing */
 static u8 *frames[XEN_FRAMES];
+static int write_backs;
 static int failing_call[XEN_NR_OPERATIONS];
 
 static struct guest *guest_of(domid_t domid)
@@ -132,6 +133,13 @@ void xen_fail_call(enum xen_operation operation, int nth)
 	unlock();
 }
 
+void xen_write_back(int n)
+{
+	lock();
+	write_backs = n;
+	unlock();
+}
+
 void xen_limit(unsigned int handles)
 {
 	lock();
@@ -179,7 +187,7 @@ bool xen_entry_is_granted(const pte_t *pte)
 
 	lock();
 	for (i = 0; i < nr_touched && !found; i++)
-		found = mappings[i].live && mappings[i].user &&
+		found = mappings[i].live && mappings[i].user && !mappings[i].refused &&
 			mappings[i].address == (uintptr_t)pte;
 	unlock();
 	return found;
@@ -235,9 +243,9 @@ void xen_release_entries(void)
 
 	lock();
 	for (i = 0; i < nr_touched; i++)
-		if (mappings[i].live && mappings[i].refused) {
+		if (mappings[i].live && mappings[i].refused && mappings[i].address) {
 			WRITE_ONCE(((pte_t *)(uintptr_t)mappings[i].address)->pte, 0);
-			mapping_end(i);
+			mappings[i].address = 0;
 		}
 	unlock();
 }
@@ -250,6 +258,7 @@ void xen_reset(void)
 	kshim_must(!nr_live[0] && !nr_live[1]);
 	memset(guests, 0, sizeof(guests));
 	memset(failing_call, 0, sizeof(failing_call));
+	write_backs = 0;
 	handle_limit = HANDLES;
 	for (i = 0; i < XEN_FRAMES; i++) {
 		free(frames[i]);
@@ -283,6 +292,10 @@ static void set_entry(u64 address, unsigned long from, unsigned long to)
 
 	if (old != from)
 		kshim_bug("a granted entry was %#lx where Xen expects %#lx", old, from);
+	if (!to && write_backs > 0) {
+		write_backs--;
+		WRITE_ONCE(pte->pte, old);
+	}
 }
 
 static unsigned long entry_of(const struct grant *grant)
@@ -364,6 +377,11 @@ static void unmap_one(struct gnttab_unmap_grant_ref *op)
 
 	if (op->handle >= nr_touched || !mapping->live)
 		kshim_bug("unmap of handle %u, which maps nothing", op->handle);
+	/* Once refused, always refused. */
+	if (mapping->refused) {
+		op->status = GNTST_general_error;
+		return;
+	}
 	if (mapping->address != op->host_addr)
 		kshim_bug("unmap of handle %u at the wrong address", op->handle);
 	grant = grant_of(mapping->domid, mapping->gref);
@@ -413,6 +431,15 @@ static void copy_one(struct gnttab_copy *op)
 		memcpy(to, from, op->len);
 }
 
+/* A call that fails as a whole has refused each of its operations. */
+static void refuse_all(const struct gnttab_unmap_grant_ref *ops, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		mappings[ops[i].handle].refused = true;
+}
+
 static enum xen_operation operation_of(unsigned int command, const void *ops)
 {
 	const struct gnttab_unmap_grant_ref *unmap = ops;
@@ -441,6 +468,8 @@ int HYPERVISOR_grant_table_op(unsigned int command, void *ops, unsigned int coun
 	i = operation_of(command, ops);
 	if (failing_call[i] && !--failing_call[i])
 		err = -ENOSYS;
+	if (err && i == XEN_UNMAP_USER)
+		refuse_all(ops, count);
 	for (i = 0; i < count && !err; i++) {
 		if (command == GNTTABOP_map_grant_ref)
 			map_one((struct gnttab_map_grant_ref *)ops + i);

@@ -236,16 +236,21 @@ static void do_batch(void)
 	kshim_ioctl(file, XENTAP_IOC_BATCH, f.user);
 }
 
-/* Xen refuses to take a user's mapping away. Linux cannot live with that for long. */
-static void do_refused_batch(void)
+/* The user's entries are written back, or another thread's batch is in munmap(). */
+static void batch_in_munmap(void *unused)
 {
-	domid_t domid = 1 + below(2);
-	grant_ref_t gref = below(16);
-
-	xen_inject(XEN_UNMAP_USER, domid, gref, GNTST_general_error);
 	do_batch();
-	xen_inject(XEN_UNMAP_USER, domid, gref, 0);
-	xen_release_entries();
+}
+
+static void do_race(void)
+{
+	u32 how = byte();
+
+	if (how & 1)
+		kshim_in_munmap(batch_in_munmap, NULL);
+	else
+		xen_write_back(how % 4);
+	do_batch();
 }
 
 static void do_copy(void)
@@ -375,9 +380,9 @@ static void do_work(void)
 static void do_inject(void)
 {
 	static const enum xen_operation operations[] = {
-		XEN_MAP_KERNEL, XEN_MAP_USER, XEN_UNMAP_KERNEL, XEN_COPY,
+		XEN_MAP_KERNEL, XEN_MAP_USER, XEN_UNMAP_KERNEL, XEN_COPY, XEN_UNMAP_USER,
 	};
-	enum xen_operation operation = operations[below(4)];
+	enum xen_operation operation = operations[below(5)];
 	domid_t domid = 1 + below(2);
 	grant_ref_t gref = below(16);
 
@@ -399,11 +404,10 @@ static void do_fail(void)
 		kshim_scribble(n & 1 ? (int)n : -1);
 		break;
 	case 3:
-		/* Of all but the user's unmaps, see do_refused_batch(). */
-		xen_fail_call(n % 2 ? XEN_MAP_KERNEL : XEN_MAP_USER, n / 2 % 4);
+		xen_fail_call(n % XEN_NR_OPERATIONS, n / XEN_NR_OPERATIONS % 4);
 		break;
 	case 4:
-		xen_fail_call(n % 2 ? XEN_UNMAP_KERNEL : XEN_COPY, n / 2 % 4);
+		current->killed_later = n & 1;
 		break;
 	case 5:
 		kshim_fail_notifier(n & 1 ? -EINTR : -ENOMEM);
@@ -457,7 +461,7 @@ static void check(void)
 	kshim_counters(counters);
 	mapped = counters[XENTAP_STAT_MAPPED];
 	kshim_must(mapped + counters[XENTAP_STAT_QUARANTINED] == xen_count(false));
-	kshim_must(counters[XENTAP_STAT_USER_PTES] >= xen_count(true));
+	kshim_must(counters[XENTAP_STAT_USER_PTES] == xen_count(true));
 	kshim_must(counters[XENTAP_STAT_DRAINING] >= 0);
 	kshim_must(counters[XENTAP_STAT_DRAINING] <= mapped);
 	kshim_must(counters[XENTAP_STAT_POOL_PAGES] >= 0);
@@ -484,6 +488,8 @@ static void no_more_failures(void)
 	kshim_scribble(-1);
 	kshim_fail_notifier(0);
 	kshim_fail_retry(0);
+	kshim_in_munmap(NULL, NULL);
+	xen_write_back(0);
 	for (i = 0; i < XEN_NR_OPERATIONS; i++)
 		xen_fail_call(i, 0);
 	kshim_user_memory(NULL, 0);
@@ -524,7 +530,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static void (*const acts[])(void) = {
 		do_open, do_close, do_mmap, do_munmap, do_change_mm, do_raw_call, do_fill,
-		do_create, do_batch, do_refused_batch, do_copy, do_query, do_restrict, do_read,
+		do_create, do_batch, do_race, do_copy, do_query, do_restrict, do_read,
 		do_hold, do_put, do_touch, do_work, do_inject, do_fail, do_who, do_host,
 	};
 	u32 i;

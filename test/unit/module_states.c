@@ -18,6 +18,18 @@ static int setup_pv(void **state)
 	return rig_setup(true);
 }
 
+/* The smallest index. */
+static int setup_small(void **state)
+{
+	unsigned int max = xentap_max_grants;
+	int err;
+
+	xentap_max_grants = 64;
+	err = rig_setup(true);
+	xentap_max_grants = max;
+	return err;
+}
+
 static int setup_auto(void **state)
 {
 	return rig_setup(false);
@@ -220,9 +232,96 @@ static void lost_with_its_user_mapping(void **state)
 	assert_int_equal(rig_unmap(&rig, 4), 0);
 	assert_int_equal(kshim_counter("quarantined"), 1);
 	assert_int_equal(kshim_counter("user_ptes"), 1);
-	/* The entry is still Xen's, for tests of the rest: Xen gives in. */
-	xen_inject(XEN_UNMAP_USER, 1, 7, 0);
-	xen_release_entries();
+	rig_close(&rig);
+}
+
+/* PV: the same, when the notifier asks. Nobody learns at once. */
+static void lost_by_the_notifier(void **state)
+{
+	struct rig rig;
+
+	open_mapped(&rig);
+	assert_int_equal(rig_map(&rig, 3, 1, 7), 0);
+	assert_int_equal(rig_map(&rig, 4, 1, 8), 0);
+	xen_inject(XEN_UNMAP_USER, 1, 7, GNTST_general_error);
+	assert_true(kshim_zap(rig.vma, 3, 1, true));
+	assert_null(kshim_pin(rig.vma, 3));
+	assert_int_equal(rig_query(&rig, 3).status, 0);
+	assert_int_equal(rig_unmap(&rig, 3), -EIO);
+	/* All of them, by munmap(). */
+	xen_fail_call(XEN_UNMAP_USER, 1);
+	kshim_munmap(rig.vma);
+	rig.vma = NULL;
+	kshim_run(PASS_MS);
+	assert_record(&rig, 4, -EIO);
+	assert_no_record(&rig);
+	assert_int_equal(kshim_counter("quarantined"), 2);
+	rig_close(&rig);
+}
+
+/* PV: get_user_pages() writes an entry back after Xen cleared it. */
+static void entry_written_back(void **state)
+{
+	struct rig rig;
+
+	open_mapped(&rig);
+	assert_int_equal(rig_map(&rig, 3, 1, 7), 0);
+	assert_int_equal(rig_map(&rig, 4, 1, 8), 0);
+	xen_write_back(1);
+	assert_int_equal(rig_unmap(&rig, 3), 0);
+	assert_null(kshim_pin(rig.vma, 3));
+	put_page(kshim_pin(rig.vma, 4));
+	assert_int_equal(rig_map(&rig, 3, 1, 7), 0);
+	put_page(kshim_pin(rig.vma, 3));
+	rig_close(&rig);
+}
+
+static void map_in_munmap(void *data)
+{
+	assert_int_equal(rig_map(data, 4, 1, 8), -ESHUTDOWN);
+	assert_int_equal(rig_unmap(data, 3), 0);
+}
+
+/* Another thread's batch while munmap() is under way, the arena not yet dead. */
+static void batch_in_munmap(void **state)
+{
+	struct rig rig;
+
+	open_mapped(&rig);
+	assert_int_equal(rig_map(&rig, 3, 1, 7), 0);
+	kshim_in_munmap(map_in_munmap, &rig);
+	kshim_munmap(rig.vma);
+	rig.vma = NULL;
+	assert_int_equal(xen_count(false), 0);
+	assert_int_equal(kshim_counter("mapped"), 0);
+	rig_close(&rig);
+}
+
+/* Frames whose numbers fall into one bucket of the index. */
+static void frames_of_one_bucket(void **state)
+{
+	struct xentap_grant grant;
+	u32 one = 3, two = 3;
+	struct rig rig;
+
+	/* Of domain 1 and of domain 2. */
+	while (hash_64(rig_mfn(1, one), 8) != hash_64(rig_mfn(2, two), 8))
+		if (++two == 128) {
+			two = 3;
+			one++;
+		}
+	assert_in_range(one, 3, 127);
+	open_mapped(&rig);
+	assert_int_equal(rig_map(&rig, 0, 1, one), 0);
+	assert_int_equal(rig_map(&rig, 1, 2, two), 0);
+	assert_indexed(1, one, rig_page(&rig, 0), true);
+	assert_indexed(2, two, rig_page(&rig, 1), true);
+	assert_int_equal(xentap_mfn_get(rig_mfn(1, one), &grant), 0);
+	assert_int_equal(grant.gref, one);
+	xentap_grant_put(&grant);
+	assert_int_equal(rig_unmap(&rig, 1), 0);
+	assert_indexed(1, one, rig_page(&rig, 0), true);
+	assert_int_equal(xentap_mfn_get(rig_mfn(2, two), &grant), -ENOENT);
 	rig_close(&rig);
 }
 
@@ -647,7 +746,11 @@ int main(void)
 		BOTH(lost_at_once),
 		BOTH(lost_while_draining),
 		PV(lost_with_its_user_mapping),
+		PV(lost_by_the_notifier),
 		PV(lost_by_a_failed_map),
+		PV(entry_written_back),
+		BOTH(batch_in_munmap),
+		{ "frames_of_one_bucket", frames_of_one_bucket, setup_small, teardown, NULL },
 		BOTH(lists_that_name_a_slot_twice),
 		BOTH(one_grant_many_slots),
 		BOTH(records_fit_or_wait),

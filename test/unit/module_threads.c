@@ -205,6 +205,48 @@ static void come_and_go(struct worker *worker)
 	hit(worker, true);
 }
 
+/* All on one slot, for the narrowest of races. */
+static void one_batch(struct worker *worker)
+{
+	struct xentap_unmap unmap = { .slot = 0 };
+	struct xentap_map map = { .slot = 0, .domid = 1, .gref = any(worker, 4) };
+	struct xentap_drained record;
+
+	rig_read(&rigs[0], &record);
+	kshim_must(!rig_batch(&rigs[0], &unmap, 1, &map, 1));
+	hit(worker, !map.status);
+}
+
+static void one_pin(struct worker *worker)
+{
+	struct page *page = kshim_pin(rigs[0].vma, 0);
+
+	if (page)
+		check_held(page, 0);
+	hit(worker, page);
+}
+
+static void one_get(struct worker *worker)
+{
+	struct xentap_grant grant;
+	bool found = !xentap_page_get(rig_page(&rigs[0], 0), &grant);
+
+	if (found)
+		check_held(grant.page, grant.mfn);
+	hit(worker, found);
+}
+
+static void one_get_by_mfn(struct worker *worker)
+{
+	u64 mfn = rig_mfn(1, any(worker, 4));
+	struct xentap_grant grant;
+	bool found = !xentap_mfn_get(mfn, &grant);
+
+	if (found)
+		check_held(grant.page, mfn);
+	hit(worker, found);
+}
+
 static void *work(void *data)
 {
 	struct worker *worker = data;
@@ -243,6 +285,17 @@ static struct worker workers[] = {
 	{ .name = "come and go too", .turn = come_and_go },
 };
 
+static struct worker one_slot_workers[] = {
+	{ .name = "one batch", .turn = one_batch },
+	{ .name = "one pin", .turn = one_pin },
+	{ .name = "one get", .turn = one_get },
+	{ .name = "one get too", .turn = one_get },
+	{ .name = "one get by mfn", .turn = one_get_by_mfn },
+	{ .name = "read 1", .turn = read_some, .arena = 1 },
+	{ .name = "batch 1", .turn = batch, .arena = 1 },
+	{ .name = "pin 1", .turn = pin, .arena = 1 },
+};
+
 static void setup(bool pv)
 {
 	u32 i;
@@ -260,7 +313,7 @@ static void setup(bool pv)
 }
 
 /* The reader of arena 1 may wait: a signal wakes it. */
-static void join_all(void)
+static void join_all(struct worker *all, u32 nr)
 {
 	u32 i;
 
@@ -268,59 +321,71 @@ static void join_all(void)
 	while (!smp_load_acquire(&waiting_task))
 		sched_yield();
 	WRITE_ONCE(waiting_task->signal, true);
-	for (i = 0; i < ARRAY_SIZE(workers); i++)
-		pthread_join(workers[i].thread, NULL);
+	for (i = 0; i < nr; i++)
+		pthread_join(all[i].thread, NULL);
 	waiting_task = NULL;
 }
 
 /* For as long as asked, and on until each had something to do. */
-static void let_them_work(void)
+static void let_them_work(struct worker *all, u32 nr)
 {
 	const char *seconds = getenv("XENTAP_SECONDS");
-	time_t end = time(NULL) + (seconds ? atoi(seconds) : 4);
-	time_t at_most = end + 15;
+	time_t end = time(NULL) + (seconds ? atoi(seconds) : 3);
+	time_t at_most = end + 8;
 	u32 hits;
 	u32 i;
 
 	do {
 		usleep(100000);
-		for (i = 0, hits = 0; i < ARRAY_SIZE(workers); i++)
-			hits += READ_ONCE(workers[i].hits) > 0;
-	} while (time(NULL) < end || (hits < ARRAY_SIZE(workers) && time(NULL) < at_most));
+		for (i = 0, hits = 0; i < nr; i++)
+			hits += READ_ONCE(all[i].hits) > 0;
+	} while (time(NULL) < end || (hits < nr && time(NULL) < at_most));
 }
 
-static void everything_at_once(bool pv)
+static void run(struct worker *all, u32 nr, bool pv)
 {
 	u32 i;
 
 	setup(pv);
-	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		workers[i].random = i + 1;
-		workers[i].turns = 0;
-		workers[i].hits = 0;
-		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	for (i = 0; i < nr; i++) {
+		all[i].random = i + 1;
+		all[i].turns = 0;
+		all[i].hits = 0;
+		assert_int_equal(pthread_create(&all[i].thread, NULL, work, &all[i]), 0);
 	}
-	let_them_work();
-	join_all();
+	let_them_work(all, nr);
+	join_all(all, nr);
 	for (i = 0; i < ARENAS; i++)
 		rig_close(&rigs[i]);
 	kshim_thread_stop();
 	assert_int_equal(rig_teardown(), 0);
-	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		print_message("%s: %lu turns, %lu hits\n", workers[i].name, workers[i].turns,
-			      workers[i].hits);
-		assert_int_not_equal(workers[i].hits, 0);
+	for (i = 0; i < nr; i++) {
+		print_message("%s: %lu turns, %lu hits\n", all[i].name, all[i].turns,
+			      all[i].hits);
+		assert_int_not_equal(all[i].hits, 0);
 	}
 }
 
 static void everything_at_once_pv(void **state)
 {
-	everything_at_once(true);
+	run(workers, ARRAY_SIZE(workers), true);
 }
 
 static void everything_at_once_auto(void **state)
 {
-	everything_at_once(false);
+	run(workers, ARRAY_SIZE(workers), false);
+}
+
+static void one_slot_pv(void **state)
+{
+	kshim_perturb_every = 7;
+	run(one_slot_workers, ARRAY_SIZE(one_slot_workers), true);
+}
+
+static void one_slot_auto(void **state)
+{
+	kshim_perturb_every = 7;
+	run(one_slot_workers, ARRAY_SIZE(one_slot_workers), false);
 }
 
 int main(void)
@@ -328,6 +393,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_at_once_pv),
 		cmocka_unit_test(everything_at_once_auto),
+		cmocka_unit_test(one_slot_pv),
+		cmocka_unit_test(one_slot_auto),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
