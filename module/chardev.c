@@ -231,6 +231,7 @@ static long ioctl_pool_create(struct tap_file *tap, void __user *arg)
 
 static long ioctl_copy(struct tap_file *tap, void __user *arg)
 {
+	/* Pairs with the exchange in ioctl_pool_create(). */
 	struct xentap_pool *pool = smp_load_acquire(&tap->pool);
 	struct xentap_copy_list list;
 
@@ -329,6 +330,7 @@ static long tap_ioctl(struct file *file, unsigned int cmd, unsigned long value)
 
 static bool has_report(struct xentap_arena *arena)
 {
+	/* Pairs with the release in xentap_arena_create(). */
 	u32 nr_slots = smp_load_acquire(&arena->nr_slots);
 
 	return nr_slots && !bitmap_empty(arena->report, nr_slots);

@@ -10,6 +10,7 @@
 #include <asm/xen/page.h>
 
 #include "internal.h"
+#include "compat/compat.h"
 
 /* GNTST_* (xen/interface/grant_table.h) as -errno; only 0 is success. */
 int xentap_grant_errno(s16 status)

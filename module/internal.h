@@ -128,7 +128,7 @@ struct xentap_arena {
 
 	/* pte_lock: user mappings, and base and mm below */
 	struct mutex pte_lock;
-	struct mm_struct *mm;		/* never dereferenced but by its owner; NULL: not mapped yet */
+	struct mm_struct *mm;		/* only its owner dereferences it; NULL: not mapped yet */
 	unsigned long base;		/* user address of slot 0 */
 	u32 nr_vmas;			/* of mm; 2 while an mremap() is refused */
 	u32 nr_ptes;			/* PV: slots with a user mapping */

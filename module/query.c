@@ -21,6 +21,7 @@ void xentap_query_addr(struct xentap_arena *arena,
 	lockdep_assert_held(&arena->batch_lock);
 
 	*entry = (struct xentap_query_addr){ .addr = entry->addr };
+	/* Pairs with the release in xentap_vma_mmap(). */
 	if (!smp_load_acquire(&arena->mm) || entry->addr < arena->base ||
 	    (entry->addr - arena->base) >> PAGE_SHIFT >= arena->nr_slots) {
 		entry->status = -EINVAL;

@@ -8,8 +8,14 @@
 #define XENTAP_COMPAT_H
 
 #include <linux/mm.h>
+#include <xen/interface/grant_table.h>
 
 #include "compat_config.h"
+
+/* Not in Linux 5.10's copy of Xen's interface. */
+#ifndef GNTST_no_space
+#define GNTST_no_space (-13)
+#endif
 
 #ifdef XENTAP_HAVE_VM_FLAGS_SET
 static inline void xentap_compat_vm_flags_set(struct vm_area_struct *vma,
@@ -57,17 +63,21 @@ static inline void xentap_compat_vm_flags_clear(struct vm_area_struct *vma,
 #endif
 
 /*
- * Whether somebody holds mmap_lock for writing. No kernel exports this: it is
- * bit 0 of the semaphore's count in all of them (kernel/locking/rwsem.c), but
- * for PREEMPT_RT, which Xen dom0 kernels are not. mmap_read_trylock() is no
- * substitute: it fails for a writer that waits, too.
+ * Whether somebody holds mmap_lock for writing: RWSEM_WRITER_LOCKED. Newer
+ * kernels have that in a header; in older ones it is bit 0 as well, but in
+ * kernel/locking/rwsem.c. PREEMPT_RT has another lock, but no Xen dom0 has
+ * PREEMPT_RT. mmap_read_trylock() is no substitute: it fails for a writer that
+ * waits, too.
  */
 static inline bool xentap_compat_mmap_write_locked(struct mm_struct *mm)
 {
 #ifdef CONFIG_PREEMPT_RT
 	return false;
 #else
-	return atomic_long_read(&mm->mmap_lock.count) & 1;
+#ifndef RWSEM_WRITER_LOCKED
+#define RWSEM_WRITER_LOCKED 1UL
+#endif
+	return atomic_long_read(&mm->mmap_lock.count) & RWSEM_WRITER_LOCKED;
 #endif
 }
 

@@ -3,6 +3,8 @@
 # compat_config.h with XENTAP_HAVE_NAME for those that compile.
 xentap-probes := vm_flags_set vm_ops_may_split vm_ops_mprotect \
 	find_special_page find_normal_page
+# To build as for a kernel that lacks some: make XENTAP_WITHOUT="NAME..."
+xentap-probes := $(filter-out $(XENTAP_WITHOUT),$(xentap-probes))
 xentap-config := $(obj)/compat/compat_config.h
 
 ccflags-y += -I$(obj)/compat
