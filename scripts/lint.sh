@@ -84,6 +84,33 @@ header_alone()
 			-I"/usr/include/$(gcc -print-multiarch)" -x c -
 }
 
+# The kernel's own style checker. Debian has it in linux-source only, a large package:
+# CHECKPATCH, or a copy with the headers of a kernel that was built here.
+find_checkpatch()
+{
+	local file
+	for file in "${CHECKPATCH-}" /usr/src/linux*/scripts/checkpatch.pl \
+		    /lib/modules/*/build/scripts/checkpatch.pl \
+		    "${XENTAP_LAB_CACHE:-/var/cache/xentap-lab}"/*/usr/src/linux*/scripts/checkpatch.pl; do
+		[ ! -f "$file" ] || { echo "$file"; return; }
+	done
+}
+
+# Not asked for: BIT_MACRO (a shift may make a count), MACRO_ARG_REUSE (of an argument
+# that is an lvalue), UNCOMMENTED_DEFINITION (meets pointers to locks, too), DATA_RACE (in
+# debugfs all are of one kind); and in trace.h the layout, which is that of all
+# trace headers.
+module_style()
+{
+	local ignore=BIT_MACRO,MACRO_ARG_REUSE,UNCOMMENTED_DEFINITION,DATA_RACE file more
+	for file in $(files 'module/*.[ch]' 'include/uapi/*.h' 'include/linux/*.h'); do
+		more=
+		[ "$file" != module/trace.h ] || more=,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
+		perl "$1" --no-tree --strict --terse --show-types --no-summary \
+			--ignore "$ignore$more" -f "$file" 2>&1
+	done | grep -vE '^(No structs that should be const|No typos will be found)'
+}
+
 shell_scripts() { files '*.sh' .ci/run test/lab/lab; }
 
 check licence "each source says its licence in its first lines" without_licence
@@ -92,6 +119,12 @@ check version "VERSION and dkms.conf agree" version_differs
 check kernel-versions "kernels differ by features, never by numbers" kernel_version_checks
 check includes "includes point down" includes_up
 check header "the ABI header stands alone" header_alone
+checkpatch=$(find_checkpatch)
+if [ -n "$checkpatch" ]; then
+	check checkpatch "the module's style is the kernel's" module_style "$checkpatch"
+else
+	report skip checkpatch "set CHECKPATCH to scripts/checkpatch.pl of a kernel's source"
+fi
 if command -v shellcheck >/dev/null; then
 	mapfile -t scripts < <(shell_scripts)
 	# SC2034: variables that another sourced file uses look unused.
