@@ -7,7 +7,7 @@
 
 #include <linux/ratelimit.h>
 #include <asm/xen/hypercall.h>
-#include <asm/xen/page.h>
+#include <xen/page.h>
 
 #include "internal.h"
 #include "compat/compat.h"

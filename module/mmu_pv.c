@@ -10,7 +10,6 @@
 #include <linux/ratelimit.h>
 #include <linux/sched/signal.h>
 #include <asm/xen/hypercall.h>
-#include <asm/xen/page.h>
 #include <xen/page.h>
 
 #include "internal.h"

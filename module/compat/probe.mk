@@ -11,11 +11,13 @@ ccflags-y += -I$(obj)/compat
 
 $(addprefix $(obj)/,$(xentap-y)): $(xentap-config)
 
+# As one word for the shell, though it has both kinds of quotes in it (arm64).
+xentap-compile = $(CC) $(NOSTDINC_FLAGS) $(LINUXINCLUDE) $(KBUILD_CPPFLAGS) \
+	$(KBUILD_CFLAGS) -DMODULE -DKBUILD_MODNAME='"probe"' -Werror -fsyntax-only
+
 quiet_cmd_xentap_probe = PROBE   $@
       cmd_xentap_probe = sh $(src)/compat/probe.sh $(src)/compat/probes $@ \
-	"$(CC) $(NOSTDINC_FLAGS) $(LINUXINCLUDE) $(KBUILD_CPPFLAGS) \
-	$(KBUILD_CFLAGS) -DMODULE -DKBUILD_MODNAME='\"probe\"' -Werror \
-	-fsyntax-only" $(xentap-probes) # $(KERNELRELEASE)
+	'$(call escsq,$(xentap-compile))' $(xentap-probes) # $(KERNELRELEASE)
 
 # Again for another kernel, whose release is part of the command.
 $(xentap-config): $(wildcard $(src)/compat/probes/*.c) $(src)/compat/probe.sh FORCE
