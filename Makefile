@@ -27,8 +27,9 @@ help:
 	@echo 'make uninstall dkms-remove   take them away again'
 	@echo 'make demo            see a guest use a disk, in a Xen host inside QEMU'
 	@echo 'make demo HOST=1     the same on this machine, which must be a Xen dom0'
-	@echo 'make check           all tests: lint, check-kernels, check-unit, check-xen'
-	@echo 'make check-kernels   build the module for each kernel with headers here'
+	@echo 'make check           all tests: lint, check-kernels, check-dkms, ...'
+	@echo 'make check-kernels   build the module for old and new kernels of Debian (root)'
+	@echo 'make check-dkms      the module come and go by DKMS, with two kernels (root)'
 	@echo 'make check-unit      tests that need neither root nor Xen'
 	@echo 'make fuzz            bytes as calls of the module, for FUZZ_SECONDS (600)'
 	@echo 'make check-xen       tests in a real Xen host inside QEMU (root)'
@@ -64,15 +65,20 @@ dkms-install: dkms-source
 	dkms build -m xentap -v $(VERSION)
 	dkms install -m xentap -v $(VERSION)
 
+# Of every version: an upgrade leaves the one before it in DKMS's tree.
 dkms-remove:
-	-dkms remove -m xentap -v $(VERSION) --all
+	-for version in $$(dkms status xentap | sed 's/^xentap[/, ]*\([^,: ]*\).*/\1/' | sort -u); do \
+		dkms remove -m xentap -v $$version --all && rm -rf $(DESTDIR)/usr/src/xentap-$$version; done
 	rm -rf $(DKMS_SRC)
 
 check:
-	@scripts/check.sh lint kernels unit xen
+	@scripts/check.sh lint kernels dkms unit xen
 
 check-kernels:
 	@scripts/check.sh kernels
+
+check-dkms:
+	@scripts/check.sh dkms
 
 check-unit:
 	@scripts/check.sh unit
@@ -99,4 +105,4 @@ clean:
 	-$(MAKE) -C module KDIR=$(KDIR) clean
 
 .PHONY: all help daemon module install uninstall dkms-source dkms-install \
-	dkms-remove check check-unit fuzz check-xen demo lint dist clean check-kernels
+	dkms-remove check check-unit fuzz check-xen demo lint dist clean check-kernels check-dkms

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# check.sh DOOR...: run the tests behind each door (lint, kernels, unit, xen) and
+# check.sh DOOR...: run the tests behind each door (lint, kernels, dkms, unit, xen) and
 # add them up.
 # The last line is "N passed, N failed, N skipped"; the status is 0 when none
 # failed and at least one ran.
@@ -30,9 +30,28 @@ door_lint()
 	run_door lint scripts/lint.sh
 }
 
+# as_root DOOR COMMAND...: root file systems are built and entered.
+as_root()
+{
+	local door=$1 env=XENTAP_RESULTS,XENTAP_HEADERS_CACHE,XENTAP_LAB_CACHE,XENTAP_LAB_LOGS
+	shift
+	if [ "$(id -u)" = 0 ]; then
+		run_door "$door" "$@"
+	elif command -v sudo >/dev/null; then
+		run_door "$door" sudo --preserve-env=$env,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES "$@"
+	else
+		echo "fail $door-door needs root: run it as root or install sudo" >>"$results"
+	fi
+}
+
 door_kernels()
 {
-	run_door kernels scripts/check-kernels.sh
+	as_root kernels scripts/check-kernels.sh
+}
+
+door_dkms()
+{
+	as_root dkms scripts/check-dkms.sh
 }
 
 door_unit()
@@ -42,17 +61,7 @@ door_unit()
 
 door_xen()
 {
-	local env=XENTAP_RESULTS,XENTAP_LAB_CACHE,XENTAP_LAB_LOGS
-	if [ "$(id -u)" != 0 ]; then
-		command -v sudo >/dev/null || {
-			echo "fail xen-door needs root: run it as root or install sudo" >>"$results"
-			return
-		}
-		run_door xen sudo --preserve-env=$env,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES \
-			test/lab/lab run "${xen_tests[@]}"
-		return
-	fi
-	run_door xen test/lab/lab run "${xen_tests[@]}"
+	as_root xen test/lab/lab run "${xen_tests[@]}"
 }
 
 # All scripts there but the libraries.

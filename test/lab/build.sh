@@ -85,7 +85,7 @@ payload_build()
 }
 
 # By DKMS, but natively in dom0's root file system: the compiler takes minutes
-# under emulation. test/xen/dkms.sh does it in dom0 for once.
+# under emulation.
 module_compile()
 {
 	local image=$1 work=$2 folder
