@@ -402,14 +402,17 @@ int kshim_mremap(struct vm_area_struct *vma)
 
 struct vm_area_struct *kshim_fork(struct vm_area_struct *vma, struct mm_struct *child)
 {
+	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *copy;
 	unsigned long i;
 
-	/* get_user_pages() waits. */
+	/* Who forks is the parent. get_user_pages() waits. */
+	current->mm = vma->vm_mm;
 	xen_write_back(0);
 	mmap_write_lock(vma->vm_mm);
 	mmap_write_lock(child);
 	copy = vma_copy(vma, child);
+	xen_release_entries();
 	pthread_mutex_lock(&vma->vm_mm->page_tables);
 	for (i = 0; i < vma_pages(vma); i++) {
 		unsigned long value = read_entry(&vma->ptes[i]);
@@ -423,6 +426,7 @@ struct vm_area_struct *kshim_fork(struct vm_area_struct *vma, struct mm_struct *
 	pthread_mutex_unlock(&vma->vm_mm->page_tables);
 	mmap_write_unlock(child);
 	mmap_write_unlock(vma->vm_mm);
+	current->mm = mm;
 	return copy;
 }
 
