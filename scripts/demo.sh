@@ -17,7 +17,7 @@ if [ "$(id -u)" != 0 ]; then
 		say "must run as root: become root, or install sudo" >&2
 		exit 1
 	}
-	exec sudo --preserve-env=XENTAP_LAB_CACHE,GUEST_KERNEL,GUEST_INITRAMFS "$0" "$@"
+	exec sudo --preserve-env=XENTAP_LAB_CACHE,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES,GUEST_KERNEL,GUEST_INITRAMFS "$0" "$@"
 fi
 
 if [ "${1-}" = --host ]; then

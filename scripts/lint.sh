@@ -111,7 +111,7 @@ module_style()
 	done | grep -vE '^(No structs that should be const|No typos will be found)'
 }
 
-shell_scripts() { files '*.sh' .ci/run test/lab/lab; }
+shell_scripts() { files '*.sh' .ci/run test/lab/lab 'test/lab/hosts/*'; }
 
 check licence "each source says its licence in its first lines" without_licence
 check space "no line ends with white space" trailing_space

@@ -60,12 +60,17 @@ guest_add_programs()
 
 guest_add_modules()
 {
-	local tree=$1 root=$2 kver=$3 verb file _
+	local tree=$1 root=$2 kver=$3 verb file name _
 	chroot "$root" modprobe -a -S "$kver" --show-depends "${GUEST_MODULES[@]}" |
 		while read -r verb file _; do
 			# Accelerated crypto refuses to load where the processor lacks it.
 			[[ $verb = insmod && $file != */arch/x86/crypto/* ]] || continue
-			xz -dc "$root$file" >"$tree/lib/modules/$(basename "$file" .xz)"
-			basename "$file" .xz
+			name=$(basename "$file" .xz)
+			if [[ $file = *.xz ]]; then
+				xz -dc "$root$file" >"$tree/lib/modules/$name"
+			else
+				cp "$root$file" "$tree/lib/modules/$name"
+			fi
+			echo "$name"
 		done | awk '!seen[$0]++' >"$tree/lib/modules/order"
 }

@@ -5,16 +5,18 @@
 # daemons are compiled in it by chroot), the same as a disk image, and the
 # files the emulated machine boots from.
 
-LAB_SUITE=trixie
 DISK_SIZE=6G
 
-image_key() { echo "image-$(hash_of test/lab/image.sh test/lab/packages test/lab/rootfs)"; }
+image_key()
+{
+	echo "image-$HOST_SUITE-$(hash_of test/lab/image.sh test/lab/packages test/lab/rootfs)"
+}
 
 # image_build FOLDER: rootfs/ disk.img xen vmlinuz initrd kver
 image_build()
 {
 	local folder=$1 root=$1/rootfs
-	run_step "Debian $LAB_SUITE root file system (about 2 minutes)" image_debootstrap "$root"
+	run_step "Debian $HOST_SUITE root file system (about 2 minutes)" image_debootstrap "$root"
 	run_step "configuration of dom0" image_configure "$root"
 	ls "$root/lib/modules" >"$folder/kver"
 	cp "$root/boot/vmlinuz-$(<"$folder/kver")" "$folder/vmlinuz"
@@ -39,7 +41,7 @@ image_debootstrap()
 	mirror=$(image_mirror)
 	packages=$(grep -v -e '^#' -e '^$' "$LAB_DIR/packages" | paste -sd,)
 	mmdebstrap --variant=minbase --include="$packages" \
-		"$LAB_SUITE" "$root" "deb $mirror $LAB_SUITE main"
+		"$HOST_SUITE" "$root" "deb $mirror $HOST_SUITE main"
 }
 
 image_configure()
@@ -54,6 +56,9 @@ image_configure()
 	chroot "$root" systemctl --quiet mask apt-daily.timer \
 		apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer \
 		e2scrub_all.timer e2scrub_reap.service xendomains.service
+	# Or the first boot makes the caches of ldconfig and others once more, by
+	# emulation.
+	touch "$root/etc/.updated" "$root/var/.updated"
 }
 
 image_make_disk()

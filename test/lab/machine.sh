@@ -13,25 +13,16 @@ PAYLOAD_SIZE=384M
 MACHINE_PID=
 MACHINE_TURN=	# descriptor of the lock
 
-# Emulation only: KVM is left alone, since it often cannot run Xen itself.
-# The processor model is one whose SVM and nested paging QEMU emulates well
-# enough for PVH guests; rdtscp is off because Xen cannot emulate it there.
-MACHINE_ARGS=(
-	-accel "tcg,thread=multi" -M q35 -cpu "Opteron_G3,+svm,+npt,-rdtscp"
-	-smp 2 -m 4G -display none -nodefaults -no-reboot -no-user-config
-)
-XEN_ARGS="console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all conring_size=256k
-	dom0_mem=1536M,max:1536M dom0_max_vcpus=2"
-# Emulation on a busy machine is slow enough for false stall reports.
-DOM0_ARGS="root=/dev/vda rw console=hvc0 net.ifnames=0 mitigations=off
-	loglevel=5 rcupdate.rcu_cpu_stall_timeout=60"
+# Beside what the kind of host says (HOST_MACHINE).
+MACHINE_ARGS=(-display none -nodefaults -no-reboot -no-user-config)
 
 # A saved state fits only the machine, and the QEMU, that it was saved from.
 machine_key()
 {
 	{
 		declare -f machine_start
-		echo "$PAYLOAD_SIZE ${MACHINE_ARGS[*]} $XEN_ARGS $DOM0_ARGS"
+		echo "$PAYLOAD_SIZE ${MACHINE_ARGS[*]} ${HOST_MACHINE[*]}"
+		echo "$HOST_DEVICE_OPTIONS $HOST_XEN_ARGS $HOST_DOM0_ARGS"
 		qemu-system-x86_64 --version
 	} | sha256sum | cut -c1-12
 }
@@ -47,16 +38,19 @@ machine_start()
 	[[ $disk != *.qcow2 ]] || format=qcow2
 	qemu-img create -q -f qcow2 -F "$format" -b "$disk" "$folder/disk.qcow2"
 	# The kernel ends QEMU with this shell, however this shell ends.
-	setpriv --pdeathsig KILL qemu-system-x86_64 "${MACHINE_ARGS[@]}" \
+	setpriv --pdeathsig KILL qemu-system-x86_64 \
+		"${MACHINE_ARGS[@]}" "${HOST_MACHINE[@]}" \
 		-serial "file:$folder/console.log" \
 		-qmp "unix:$folder/qmp.sock,server=on,wait=off" \
-		-device virtio-serial \
+		-device "virtio-serial-pci$HOST_DEVICE_OPTIONS" \
 		-chardev "socket,id=lab,path=$folder/agent.sock,server=on,wait=off" \
 		-device virtserialport,chardev=lab,name=xentap.lab \
-		-kernel "$image/xen" -append "${XEN_ARGS//[$'\n\t']/ }" \
-		-initrd "$image/vmlinuz ${DOM0_ARGS//[$'\n\t']/ },$image/initrd" \
-		-drive "file=$folder/disk.qcow2,if=virtio,format=qcow2,cache=unsafe" \
-		-drive "file=$payload,if=virtio,format=raw,readonly=on" \
+		-kernel "$image/xen" -append "${HOST_XEN_ARGS//[$'\n\t']/ }" \
+		-initrd "$image/vmlinuz ${HOST_DOM0_ARGS//[$'\n\t']/ },$image/initrd" \
+		-drive "file=$folder/disk.qcow2,if=none,id=disk,format=qcow2,cache=unsafe" \
+		-device "virtio-blk-pci,drive=disk$HOST_DEVICE_OPTIONS" \
+		-drive "file=$payload,if=none,id=payload,format=raw,readonly=on" \
+		-device "virtio-blk-pci,drive=payload$HOST_DEVICE_OPTIONS" \
 		"$@" >"$folder/qemu.log" 2>&1 </dev/null &
 	MACHINE_PID=$!
 }
@@ -92,11 +86,12 @@ machine_resume()
 
 # machine_sh FOLDER SECONDS [COPY] < TEXT: runs shell text in dom0, output as it
 # comes, and into file COPY.  The status is the text's own, 124 if it took too
-# long, 125 if the host died.
+# long, with the patience of this kind of host, 125 if the host died.
 machine_sh()
 {
 	# In the background, since bash handles signals only between commands.
-	python3 "$LAB_DIR/machine.py" "$1/agent.sock" run "${@:2}" <&0 &
+	python3 "$LAB_DIR/machine.py" "$1/agent.sock" run \
+		$(($2 * HOST_PATIENCE)) "${@:3}" <&0 &
 	wait $!
 }
 

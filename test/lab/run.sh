@@ -14,53 +14,64 @@ header()
 	echo "${value:-$3}"
 }
 
-# run_tests TEST...: prepares what they need, and adds them up.
+# test_hosts TEST: the kinds of host it runs on.
+test_hosts()
+{
+	if [ ${#HOSTS[@]} -gt 0 ]; then
+		echo "${HOSTS[@]}"
+	else
+		header "$1" hosts "$HOST_DEFAULT"
+	fi
+}
+
+# run_tests TEST...: one kind of host after the other, and adds them up.
 run_tests()
 {
-	local test passed=0 failed=0 skipped=0
-	prepare_tests "$@"
+	local test host hosts=() passed=0 failed=0 skipped=0
 	for test in "$@"; do
-		run_test "$test"
-		case $RESULT in
-		pass) passed=$((passed + 1)) ;;
-		skip) skipped=$((skipped + 1)) ;;
-		*) failed=$((failed + 1)) ;;
-		esac
-		[ -z "${XENTAP_RESULTS-}" ] ||
-			echo "$RESULT $(basename "$test" .sh) $REASON" >>"$XENTAP_RESULTS"
+		[ -f "$test" ] || die "there is no test $test"
+		for host in $(test_hosts "$test"); do
+			[[ " ${hosts[*]} " == *" $host "* ]] || hosts+=("$host")
+		done
+	done
+	for host in "${hosts[@]}"; do
+		use_host "$host"
+		for test in "$@"; do
+			[[ " $(test_hosts "$test") " != *" $host "* ]] || run_and_count "$test"
+		done
 	done
 	say "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ]
 }
 
-# Tests that need nothing of this project run in the plain host, so that the
-# lab can be checked whatever state the rest is in.
-prepare_tests()
+# A part of run_tests, whose counters it has.
+run_and_count()
 {
-	local test
-	prepare_host
-	for test in "$@"; do
-		[ -f "$test" ] || die "there is no test $test"
-		if [ "$(header "$test" needs xentap)" = host ]; then
-			[ -n "$PLAIN_PAYLOAD" ] || prepare_plain
-		else
-			[ -n "$PROGRAMS" ] || prepare_xentap
-		fi
-	done
+	run_test "$1"
+	case $RESULT in
+	pass) passed=$((passed + 1)) ;;
+	skip) skipped=$((skipped + 1)) ;;
+	*) failed=$((failed + 1)) ;;
+	esac
+	[ -z "${XENTAP_RESULTS-}" ] ||
+		echo "$RESULT $(result_name "$1") $REASON" >>"$XENTAP_RESULTS"
+}
+
+result_name()
+{
+	local name
+	name=$(basename "$1" .sh)
+	[ "$HOST_NAME" = "$HOST_DEFAULT" ] || name+=@$HOST_NAME
+	echo "$name"
 }
 
 # run_test TEST: RESULT is pass, fail or skip, REASON a few words.
 run_test()
 {
 	local test=$1 name machine begin status=0
-	name=$(basename "$test" .sh)
+	name=$(result_name "$test")
+	resume_for "$test"
 	say "---- $name"
-	machine=$(machine_folder)
-	if [ "$(header "$test" needs xentap)" = host ]; then
-		machine_resume "$machine" "$IMAGE" "$HOST" "$PLAIN_PAYLOAD"
-	else
-		machine_resume "$machine" "$IMAGE" "$PROGRAMS" "$PAYLOAD"
-	fi
 	begin=$SECONDS
 	run_in_dom0 "$machine" "$test" || status=$?
 	collect_logs "$machine"
@@ -69,6 +80,21 @@ run_test()
 	echo "${RESULT^^} $name ($((SECONDS - begin)) s)${REASON:+: $REASON}"
 	[ "$RESULT" != fail ] || keep_logs "$machine" "$name"
 	rm -rf "$machine"
+}
+
+# Tests that need nothing of this project run in the plain host, so that the
+# lab can be checked whatever state the rest is in.
+resume_for()
+{
+	if [ "$(header "$1" needs xentap)" = host ]; then
+		[ -n "$PLAIN_PAYLOAD" ] || prepare_plain
+		machine=$(machine_folder)
+		machine_resume "$machine" "$IMAGE" "$HOST" "$PLAIN_PAYLOAD"
+	else
+		[ -n "$PROGRAMS" ] || prepare_xentap
+		machine=$(machine_folder)
+		machine_resume "$machine" "$IMAGE" "$PROGRAMS" "$PAYLOAD"
+	fi
 }
 
 # run_in_dom0 MACHINE TEST: the test's status; 123 if it was never started.
@@ -84,7 +110,8 @@ run_in_dom0()
 	# dom0's own time limit comes first, and lets the test clean up.
 	machine_sh "$machine" $((limit + 40)) "$machine/output" <<-END
 		cd /run/lab/source
-		timeout -k 20 $limit bash test/xen/$(basename "$test")
+		export XENTAP_PATIENCE=$HOST_PATIENCE
+		timeout -k 20 $((limit * HOST_PATIENCE)) bash test/xen/$(basename "$test")
 	END
 }
 

@@ -5,14 +5,14 @@
 # booted, "module" has one version of the module installed, "programs" the
 # daemons as well; tests are resumed from that one.
 
-host_key() { echo "host-$(machine_key)"; }
+host_key() { echo "host-$HOST_NAME-$(machine_key)"; }
 
 # host_build FOLDER IMAGE
 host_build()
 {
 	local folder=$1 image=$2 begin=$SECONDS machine
 	machine=$(machine_folder)
-	say "booting Xen and dom0 once (1-2 minutes) ..."
+	say "booting host $HOST_NAME once (1-2 minutes) ..."
 	truncate -s "$PAYLOAD_SIZE" "$machine/payload.img"
 	machine_start "$machine" "$image" "$image/disk.img" "$machine/payload.img"
 	machine_sh "$machine" 400 <"$LAB_DIR/dom0/wait-ready.sh" ||

@@ -7,6 +7,7 @@
 # GUEST_KERNEL     kernel of the guests, a bzImage or vmlinux
 # GUEST_INITRAMFS  their initramfs, as test/lab/guest.sh makes it
 # GUEST_MEMORY     their memory in MB
+# XENTAP_PATIENCE  factor for time limits, on slow hosts
 #
 # A test ends with status 0 if it got to its last line, 77 by `skip`, and any
 # other by `fail` or by the first command that fails.
@@ -20,6 +21,7 @@ TEST_NAME=$(basename "$0" .sh)
 GUEST_KERNEL=${GUEST_KERNEL:-/boot/xentap-guest/kernel}
 GUEST_INITRAMFS=${GUEST_INITRAMFS:-/boot/xentap-guest/initramfs}
 GUEST_MEMORY=${GUEST_MEMORY:-256}
+PATIENCE=${XENTAP_PATIENCE:-1}
 GUEST_CMDLINE="console=hvc0 loglevel=4 mitigations=off init_on_alloc=0 nokaslr lsm="
 CONSOLE_DIR=/var/log/xen/console
 COUNTERS=/sys/kernel/debug/xentap/counters
@@ -54,7 +56,8 @@ assert_eq()
 # wait_for SECONDS DESCRIPTION COMMAND...: until the command succeeds.
 wait_for()
 {
-	local limit=$1 what=$2 deadline=$((SECONDS + $1))
+	local limit=$(($1 * PATIENCE)) what=$2 deadline
+	deadline=$((SECONDS + limit))
 	shift 2
 	until "$@"; do
 		[ "$SECONDS" -le "$deadline" ] || fail "not after $limit s: $what"
