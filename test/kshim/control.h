@@ -35,7 +35,7 @@ int kshim_mprotect(struct vm_area_struct *vma);
 /* madvise(MADV_DONTNEED) and the like; false: "not now" of one that may not sleep. */
 bool kshim_zap(struct vm_area_struct *vma, unsigned long first, unsigned long nr,
 	       bool blockable);
-/* To be called once in the next kshim_munmap(), when the VMA is no longer found. */
+/* To be called in this thread's next kshim_munmap(), when the VMA is no longer found. */
 void kshim_in_munmap(void (*function)(void *data), void *data);
 /* A child that copies this VMA, whatever VM_DONTCOPY says (MADV_DOFORK). */
 struct vm_area_struct *kshim_fork(struct vm_area_struct *vma, struct mm_struct *child);

@@ -121,7 +121,7 @@ unsigned long *bitmap_zalloc(unsigned int bits, unsigned int flags);
 void bitmap_free(unsigned long *map);
 
 /* Numbers: the lowest free one. */
-#define KSHIM_IDA_MAX	64
+#define KSHIM_IDA_MAX	1024
 
 struct ida { bool used[KSHIM_IDA_MAX]; };
 

@@ -323,8 +323,8 @@ static void unmap(struct vm_area_struct *vma)
 		vma->vm_ops->close(vma);
 }
 
-static void (*in_munmap)(void *data);
-static void *in_munmap_data;
+static __thread void (*in_munmap)(void *data);
+static __thread void *in_munmap_data;
 
 void kshim_in_munmap(void (*function)(void *data), void *data)
 {
