@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # time limit: 400
 # needs: host
-# hosts: pv pvh pv12
+# hosts: pv
 #
 # The lab itself: a PV and a PVH guest start, run jobs and keep data on a disk
 # of the kernel's own backend.  Needs nothing of this project.

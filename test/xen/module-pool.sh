@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# hosts: pv pvh pv12
+# hosts: pv
 #
 # Copies between grants and the module's pool: pool-check.c.
 
