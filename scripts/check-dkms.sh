@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 . scripts/kernels.sh
 . scripts/jobs.sh
 
-TEST_SECONDS=600
+TEST_SECONDS=1200
 
 # check_release RELEASE SUITE NEXT: the suites of its kernel and of the next one.
 check_release()

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 . scripts/kernels.sh
 . scripts/jobs.sh
 
-BUILD_SECONDS=300
+BUILD_SECONDS=600
 PATTERN=${1-}
 SOURCE=usr/src/xentap-$(<VERSION)	# where "make dkms-source" puts it
 
