@@ -26,13 +26,15 @@ int xentap_batch_check(struct xentap_arena *arena)
 }
 
 /* Take a slot out of use: PENDING, or why not. */
-static int unmap_begin(struct xentap_arena *arena, u32 slot)
+static int unmap_begin(struct xentap_arena *arena, u32 nr)
 {
-	if (slot >= arena->nr_slots)
+	const struct xentap_slot *slot = xentap_slot_at(arena, nr);
+
+	if (!slot)
 		return -EINVAL;
-	switch (arena->slots[slot].state) {
+	switch (slot->state) {
 	case XENTAP_SLOT_LIVE:
-		xentap_drain_begin(arena, slot);
+		xentap_drain_begin(arena, nr);
 		return PENDING;
 	case XENTAP_SLOT_DRAINING:
 	case XENTAP_SLOT_DRAINED:
@@ -94,17 +96,16 @@ void xentap_batch_unmap(struct xentap_arena *arena, u32 nr)
 /* Check an entry and take its slot: PENDING, or why not. */
 static int map_begin(struct xentap_arena *arena, const struct xentap_map *map)
 {
-	struct xentap_slot *slot;
+	struct xentap_slot *slot = xentap_slot_at(arena, map->slot);
 	int err;
 
-	if (map->slot >= arena->nr_slots)
+	if (!slot)
 		return -EINVAL;
 	if (READ_ONCE(arena->dead))
 		return -ESHUTDOWN;
 	if (arena->restrict_domid != XENTAP_NO_DOMID &&
 	    map->domid != arena->restrict_domid)
 		return -EPERM;
-	slot = &arena->slots[map->slot];
 	if (slot->state != XENTAP_SLOT_FREE)
 		return -EBUSY;
 	if (map->domid > U16_MAX)

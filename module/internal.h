@@ -18,7 +18,8 @@
  * such an entry by itself. Else it is an ordinary page-table entry.
  *
  * Lock order:
- *	arena->batch_lock > mmap_lock > arena->pte_lock > index stripe
+ *	arena->batch_lock > mmap_lock > arena->pte_lock > page-table lock
+ *	arena->batch_lock > index stripe
  *	pool->lock, arena list: alone
  * The notifier and the VMA's operations run under mmap_lock or rmap locks and
  * may therefore take pte_lock only. Under pte_lock nothing allocates with
@@ -34,6 +35,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -68,8 +70,8 @@ enum xentap_slot_state {
 /*
  * @state is written under batch_lock and read without a lock by the page
  * look-up of get_user_pages(); @uhandle and @stuck are guarded by pte_lock, and
- * @pte means something only while there is a uhandle. All else is stable
- * while the slot is LIVE or DRAINING.
+ * @pte means something only while there is a uhandle, or @pte_gen is still the
+ * arena's. All else is stable while the slot is LIVE or DRAINING.
  */
 struct xentap_slot {
 	struct hlist_node node;		/* LIVE: index; DRAINING: arena->draining */
@@ -83,6 +85,7 @@ struct xentap_slot {
 	u8 state;			/* enum xentap_slot_state */
 	bool rdonly;
 	bool stuck;			/* Xen kept the user mapping */
+	u32 pte_gen;			/* PV: the arena's, before @pte was found */
 };
 
 /* Memory of one batch, allocated with the arena. */
@@ -97,6 +100,7 @@ struct xentap_scratch {
 	struct page **pages;
 	u32 *slots;			/* what the helpers below work on */
 	u32 *order;			/* slots[i] is asked for by maps[order[i]] */
+	u32 pte_gen;			/* PV: for entries that are found now */
 	/* pte_lock */
 	struct gnttab_unmap_grant_ref *uunmap;
 	u32 *uslots;
@@ -132,6 +136,7 @@ struct xentap_arena {
 	unsigned long base;		/* user address of slot 0 */
 	u32 nr_vmas;			/* of mm; 2 while an mremap() is refused */
 	u32 nr_ptes;			/* PV: slots with a user mapping */
+	u32 pte_gen;			/* PV: counts invalidations, from 1 */
 	struct mmu_interval_notifier notifier;
 
 	/* No more maps, all slots drain: the VMA or the file is gone. */
@@ -147,6 +152,18 @@ struct xentap_arena {
 	unsigned long *report;
 	wait_queue_head_t report_wait;
 };
+
+/*
+ * Slot @nr, or NULL. For numbers from user space, which must not steer what
+ * the processor reads ahead of the check (Spectre v1).
+ */
+static inline struct xentap_slot *xentap_slot_at(struct xentap_arena *arena,
+						 unsigned long nr)
+{
+	if (nr >= arena->nr_slots)
+		return NULL;
+	return &arena->slots[array_index_nospec(nr, arena->nr_slots)];
+}
 
 /* main.c: parameters */
 extern unsigned int xentap_max_grants;

@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/log2.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -14,6 +15,8 @@
 
 #include "internal.h"
 #include "compat/compat.h"
+
+#define POOL_ORDER	5u		/* 128 KiB: what a request that is copied may need */
 
 struct xentap_pool {
 	u32 nr_pages;
@@ -28,13 +31,15 @@ struct xentap_pool {
 
 void xentap_pool_free(struct xentap_pool *pool)
 {
-	u32 i;
+	u32 i, n;
 
 	if (!pool)
 		return;
 	/* I/O may still hold some. */
-	for (i = 0; i < pool->nr_pages && pool->pages[i]; i++)
+	for (i = 0; i < pool->nr_pages && pool->pages[i]; i += n) {
+		n = compound_nr(pool->pages[i]);
 		put_page(pool->pages[i]);
+	}
 	xentap_stat_add(XENTAP_STAT_POOL_PAGES, -(long)i);
 	kvfree(pool->pages);
 	kvfree(pool->entries);
@@ -44,19 +49,46 @@ void xentap_pool_free(struct xentap_pool *pool)
 	kfree(pool);
 }
 
+/* 1 << *@order pages, or a smaller power of two if there are not as many in a row. */
+static struct page *alloc_row(unsigned int *order)
+{
+	for (;; --*order) {
+		gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
+		struct page *page;
+
+		if (*order)
+			gfp |= __GFP_COMP | __GFP_NORETRY | __GFP_NOWARN;
+		page = alloc_pages(gfp, *order);
+		if (page || !*order)
+			return page;
+	}
+}
+
+/*
+ * In large pages, for the sake of direct I/O: get_user_pages_fast() takes a single
+ * page that belongs to no file for a secret one, perhaps, and goes the slow way
+ * (gup_fast_folio_allowed(), Linux 6.12); and what is in one large page is one piece
+ * for a bio.
+ */
 static int alloc_pages_of(struct xentap_pool *pool, u32 nr_pages)
 {
-	u32 i;
+	unsigned int order = POOL_ORDER;
+	u32 i, j;
 
 	pool->pages = kvcalloc(nr_pages, sizeof(*pool->pages), GFP_KERNEL_ACCOUNT);
 	if (!pool->pages)
 		return -ENOMEM;
 	pool->nr_pages = nr_pages;
-	for (i = 0; i < nr_pages; i++) {
-		pool->pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-		if (!pool->pages[i])
+	for (i = 0; i < nr_pages; i += 1u << order) {
+		struct page *row;
+
+		order = min(order, (unsigned int)ilog2(nr_pages - i));
+		row = alloc_row(&order);
+		if (!row)
 			return -ENOMEM;
-		xentap_stat_add(XENTAP_STAT_POOL_PAGES, 1);
+		for (j = 0; j < 1u << order; j++)
+			pool->pages[i + j] = row + j;
+		xentap_stat_add(XENTAP_STAT_POOL_PAGES, 1l << order);
 		if (fatal_signal_pending(current))
 			return -ENOMEM;
 	}
@@ -91,6 +123,7 @@ static vm_fault_t pool_fault(struct vm_fault *vmf)
 
 	if (nr >= pool->nr_pages)
 		return VM_FAULT_SIGBUS;
+	nr = array_index_nospec(nr, pool->nr_pages);
 	get_page(pool->pages[nr]);
 	vmf->page = pool->pages[nr];
 	return 0;
@@ -134,8 +167,9 @@ static void copy_prepare(const struct xentap_pool *pool,
 			 const struct xentap_copy *copy, struct gnttab_copy *op)
 {
 	bool to_guest = copy->flags & XENTAP_COPY_F_TO_GUEST;
+	u32 page = array_index_nospec(copy->page, pool->nr_pages);
 	typeof(op->source) own = {
-		.u.gmfn = xen_page_to_gfn(pool->pages[copy->page]),
+		.u.gmfn = xen_page_to_gfn(pool->pages[page]),
 		.domid = DOMID_SELF,
 		.offset = copy->page_offset,
 	};

@@ -15,21 +15,21 @@ static bool slot_is_mapped(const struct xentap_slot *slot)
 void xentap_query_addr(struct xentap_arena *arena,
 		       struct xentap_query_addr *entry, bool show_mfn)
 {
-	const struct xentap_slot *slot;
-	u32 nr;
+	const struct xentap_slot *slot = NULL;
+	unsigned long nr = 0;
 
 	lockdep_assert_held(&arena->batch_lock);
 
 	*entry = (struct xentap_query_addr){ .addr = entry->addr };
 	/* Pairs with the release in xentap_vma_mmap(). */
-	if (!smp_load_acquire(&arena->mm) || entry->addr < arena->base ||
-	    (entry->addr - arena->base) >> PAGE_SHIFT >= arena->nr_slots) {
+	if (smp_load_acquire(&arena->mm) && entry->addr >= arena->base) {
+		nr = (entry->addr - arena->base) >> PAGE_SHIFT;
+		slot = xentap_slot_at(arena, nr);
+	}
+	if (!slot) {
 		entry->status = -EINVAL;
 		return;
 	}
-
-	nr = (entry->addr - arena->base) >> PAGE_SHIFT;
-	slot = &arena->slots[nr];
 	if (!slot_is_mapped(slot)) {
 		entry->status = -ENOENT;
 		return;

@@ -10,7 +10,8 @@
 /*
  * Two callers. mremap() makes a second VMA before it asks
  * arena_vma_mremap(). And fork() does, if the process took VM_DONTCOPY away
- * by madvise(MADV_DOFORK); a child that forks in turn has nothing to copy.
+ * by madvise(MADV_DOFORK); with entries, if it took VM_WIPEONFORK away as well,
+ * by MADV_KEEPONFORK. A child that forks in turn has nothing to copy.
  */
 static void arena_vma_open(struct vm_area_struct *vma)
 {
@@ -100,9 +101,15 @@ int xentap_vma_mmap(struct xentap_arena *arena, struct vm_area_struct *vma)
 
 	/* All arenas are one device's: each has its own part of its offsets. */
 	vma->vm_pgoff = arena->pgoff;
-	/* MIXEDMAP: entries with and without a struct page of mm's own. */
+	/*
+	 * MIXEDMAP: entries with and without a struct page of mm's own.
+	 * WIPEONFORK: who takes DONTCOPY away, by MADV_DOFORK, has a child without
+	 * entries. Before Linux 6.9 fork() would copy them before it asks us, and
+	 * Xen refuse the child's page tables.
+	 */
 	xentap_compat_vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP |
-					VM_DONTCOPY | VM_MIXEDMAP);
+					VM_DONTCOPY | VM_WIPEONFORK |
+					VM_MIXEDMAP);
 	xentap_compat_vm_flags_clear(vma, VM_MAYEXEC |
 					  (arena->rdonly ? VM_MAYWRITE : 0));
 	vma->vm_private_data = arena;

@@ -42,6 +42,8 @@ void kshim_bug(const char *format, ...) __attribute__((noreturn, format(printf, 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 #define BUILD_BUG_ON(condition)	_Static_assert(!(condition), #condition)
 
+#define swap(a, b) \
+	do { __typeof__(a) swap_ = (a); (a) = (b); (b) = swap_; } while (0)
 #define min(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
 #define max(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ > b_ ? a_ : b_; })
 #define clamp(value, low, high) min(max(value, low), high)
@@ -99,6 +101,13 @@ void kshim_module_put(void);
 	typeof(*(ptr)) old_ = (old); \
 	__atomic_compare_exchange_n(ptr, &old_, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
 	old_; })
+
+/* Of an index that was checked; the other half of it is the processor's. */
+#define array_index_nospec(index, size) ({ \
+	typeof(index) index_ = (index); \
+	if (index_ >= (size)) \
+		abort(); \
+	index_; })
 
 /* A race that is meant: ThreadSanitizer looks away. */
 #ifdef __SANITIZE_THREAD__

@@ -37,7 +37,7 @@ bool kshim_zap(struct vm_area_struct *vma, unsigned long first, unsigned long nr
 	       bool blockable);
 /* To be called in this thread's next kshim_munmap(), when the VMA is no longer found. */
 void kshim_in_munmap(void (*function)(void *data), void *data);
-/* A child that copies this VMA, whatever VM_DONTCOPY says (MADV_DOFORK). */
+/* A child that copies this VMA, after MADV_DOFORK and MADV_KEEPONFORK. */
 struct vm_area_struct *kshim_fork(struct vm_area_struct *vma, struct mm_struct *child);
 /* The page as direct I/O gets it, with a reference (put_page()), or NULL. */
 struct page *kshim_pin(struct vm_area_struct *vma, unsigned long nr);
@@ -81,6 +81,8 @@ void kshim_fail_notifier(int err);
 void kshim_fail_misc(int err);
 /* Somebody changes the address space between read_begin and read_retry, @n times. */
 void kshim_fail_retry(int n);
+/* For the next @n walks there is no page table. */
+void kshim_lose_tables(int n);
 
 /* Xen: guests, grants, what is mapped. */
 #define XEN_GREFS	1024u		/* of each guest */
@@ -130,16 +132,13 @@ bool xen_page(const struct page *page, struct xen_mapping *mapping);
  * crash now, and a test goes on.
  */
 void xen_release_entries(void);
-/*
- * The next @n entries that Xen clears are written back at once, by
- * get_user_pages() with the accessed bit set.
- */
-void xen_write_back(int n);
 void xen_reset(void);
 
 /* For the shim's own parts. */
 unsigned int xen_forget(void (*forget)(const struct xen_mapping *mapping));
 bool xen_entry_is_granted(const pte_t *pte);
+/* Xen is about to clear it: its table must be locked. */
+void kshim_entry_goes(const pte_t *pte);
 void kshim_put_file(struct file *file);
 int kshim_call_mmap(struct file *file, struct vm_area_struct *vma);
 long kshim_live_allocations(void);

@@ -3,42 +3,73 @@
 #include "kshim.h"
 #include "control.h"
 
-/* Pages. The one freed last is the one taken next. */
+/* Pages. Of an order, those freed last are those taken next. */
 struct page kshim_pages[KSHIM_PAGES];
 static pthread_mutex_t page_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned int free_pages[KSHIM_PAGES];
-static unsigned int nr_free;
+static struct page *free_pages[ORDERS];
 static unsigned int nr_touched;
 
-struct page *kshim_page_new(enum kshim_page_kind kind)
+static struct page *take(unsigned int order)
 {
-	struct page *page;
+	struct page *head = free_pages[order];
 
+	if (head) {
+		free_pages[order] = head->next_free;
+		return head;
+	}
+	if (nr_touched + (1u << order) > KSHIM_PAGES)
+		kshim_bug("out of pages: enlarge KSHIM_PAGES");
+	head = &kshim_pages[nr_touched];
+	nr_touched += 1u << order;
+	return head;
+}
+
+static struct page *page_new(enum kshim_page_kind kind, unsigned int order)
+{
+	struct page *head;
+	unsigned int i;
+
+	kshim_must(order < ORDERS);
 	if (kshim_allocation_fails())
 		return NULL;
 	pthread_mutex_lock(&page_lock);
-	if (nr_free)
-		page = &kshim_pages[free_pages[--nr_free]];
-	else if (nr_touched < KSHIM_PAGES)
-		page = &kshim_pages[nr_touched++];
-	else
-		kshim_bug("out of pages: enlarge KSHIM_PAGES");
-	kshim_must(page->kind == KSHIM_PAGE_FREE);
-	page->kind = kind;
-	page->memory = kind == KSHIM_PAGE_OWN ? calloc(1, PAGE_SIZE) : NULL;
-	atomic_set(&page->refs, 1);
+	head = take(order);
+	head->order = order;
+	for (i = 0; i < 1u << order; i++) {
+		kshim_must(head[i].kind == KSHIM_PAGE_FREE);
+		WRITE_ONCE(head[i].head, head);
+		head[i].kind = kind;
+		head[i].memory = kind == KSHIM_PAGE_OWN ? calloc(1, PAGE_SIZE) : NULL;
+	}
+	atomic_set(&head->refs, 1);
 	pthread_mutex_unlock(&page_lock);
-	return page;
+	return head;
 }
 
-void kshim_page_free(struct page *page)
+struct page *kshim_page_new(enum kshim_page_kind kind)
 {
+	return page_new(kind, 0);
+}
+
+struct page *alloc_pages(gfp_t flags, unsigned int order)
+{
+	kshim_must(!order || flags & __GFP_COMP);
+	return page_new(KSHIM_PAGE_OWN, order);
+}
+
+void kshim_page_free(struct page *head)
+{
+	unsigned int i;
+
 	pthread_mutex_lock(&page_lock);
-	kshim_must(page->kind != KSHIM_PAGE_FREE);
-	free(page->memory);
-	page->memory = NULL;
-	page->kind = KSHIM_PAGE_FREE;
-	free_pages[nr_free++] = page_to_pfn(page);
+	for (i = 0; i < 1u << head->order; i++) {
+		kshim_must(head[i].kind != KSHIM_PAGE_FREE);
+		free(head[i].memory);
+		head[i].memory = NULL;
+		head[i].kind = KSHIM_PAGE_FREE;
+	}
+	head->next_free = free_pages[head->order];
+	free_pages[head->order] = head;
 	pthread_mutex_unlock(&page_lock);
 }
 
@@ -47,18 +78,18 @@ void get_page(struct page *page)
 	if (page_count(page) < 1)
 		kshim_bug("get_page() of a page that nobody owns");
 	kshim_perturb();
-	atomic_inc(&page->refs);
+	atomic_inc(&compound_head(page)->refs);
 }
 
 void put_page(struct page *page)
 {
 	if (page_count(page) < 1)
 		kshim_bug("put_page() once too often");
-	if (!atomic_dec_and_test(&page->refs))
+	if (!atomic_dec_and_test(&compound_head(page)->refs))
 		return;
 	if (page->kind != KSHIM_PAGE_OWN)
 		kshim_bug("the arena's own reference on a page was put");
-	kshim_page_free(page);
+	kshim_page_free(compound_head(page));
 }
 
 /* User memory. */

@@ -9,9 +9,13 @@
 #include "base.h"
 #include "lists.h"
 
+typedef unsigned int gfp_t;
 #define GFP_KERNEL		1u
 #define GFP_KERNEL_ACCOUNT	3u
 #define __GFP_ZERO		4u
+#define __GFP_COMP		8u
+#define __GFP_NORETRY		16u
+#define __GFP_NOWARN		32u
 
 /* True once for the allocation that the test named. Also what may sleep. */
 bool kshim_allocation_fails(void);
@@ -23,12 +27,17 @@ void kfree(const void *memory);
 
 enum kshim_page_kind {
 	KSHIM_PAGE_FREE,
-	KSHIM_PAGE_OWN,			/* alloc_page(): has memory */
+	KSHIM_PAGE_OWN,			/* alloc_pages(): has memory */
 	KSHIM_PAGE_GRANT,		/* address space for a grant */
 };
 
+#define ORDERS			8u
+
 struct page {
-	atomic_t refs;
+	struct page *head;		/* the first of the larger page it is part of, or itself */
+	atomic_t refs;			/* of the head: of all its pages */
+	unsigned int order;		/* of the head */
+	struct page *next_free;		/* of the head */
 	enum kshim_page_kind kind;
 	u8 *memory;
 };
@@ -44,13 +53,14 @@ extern struct page kshim_pages[KSHIM_PAGES];
 struct page *kshim_page_new(enum kshim_page_kind kind);
 /* Of a kind that has none but its owner's reference. */
 void kshim_page_free(struct page *page);
-#define alloc_page(flags)	kshim_page_new(KSHIM_PAGE_OWN)
+struct page *alloc_pages(gfp_t flags, unsigned int order);
+#define alloc_page(flags)	alloc_pages(flags, 0)
 void get_page(struct page *page);
 void put_page(struct page *page);
-#define page_count(page)	atomic_read(&(page)->refs)
-/* No page here is part of a larger one. */
-#define compound_head(page) (page)
-#define get_page_unless_zero(page) atomic_inc_not_zero(&(page)->refs)
+#define compound_head(page)	READ_ONCE((page)->head)
+#define compound_nr(head)	(1ul << (head)->order)
+#define page_count(page)	atomic_read(&compound_head(page)->refs)
+#define get_page_unless_zero(page) atomic_inc_not_zero(&compound_head(page)->refs)
 
 #define u64_to_user_ptr(address) ((void *)(uintptr_t)(address))
 /* How many bytes were not copied. */

@@ -8,6 +8,11 @@ static pthread_mutex_t rmap_lock = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(mapped);
 static int failing_notifier;
 static int failing_retries;
+static int losing_tables;
+/* The page table whose lock this thread holds to have Xen clear entries. */
+static __thread struct mm_struct *locked_mm;
+static __thread unsigned long locked_table;
+static __thread bool table_lost;
 
 static unsigned long self(void)
 {
@@ -60,9 +65,14 @@ static void mmap_write_unlock(struct mm_struct *mm)
 	pthread_rwlock_unlock(&mm->lock);
 }
 
+static bool is_locked(struct mm_struct *mm)
+{
+	return READ_ONCE(mm->readers) || READ_ONCE(mm->writer) == self();
+}
+
 void mmap_assert_locked(struct mm_struct *mm)
 {
-	kshim_must(READ_ONCE(mm->readers) || READ_ONCE(mm->writer) == self());
+	kshim_must(is_locked(mm));
 }
 
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long address)
@@ -96,22 +106,67 @@ void pte_clear(struct mm_struct *mm, unsigned long address, pte_t *pte)
 	__atomic_store_n(&pte->pte, 0, __ATOMIC_RELAXED);
 }
 
+static struct vm_area_struct *mapped_at(const struct mm_struct *mm, unsigned long address)
+{
+	struct vm_area_struct *found = NULL;
+	struct vm_area_struct *vma;
+
+	pthread_mutex_lock(&rmap_lock);
+	list_for_each_entry(vma, &mapped, in_mapping)
+		if (vma->vm_mm == mm && address >= vma->vm_start && address < vma->vm_end)
+			found = vma;
+	pthread_mutex_unlock(&rmap_lock);
+	return found;
+}
+
+/* Tables that do not exist yet are made; only for that mmap_lock is needed. */
 int apply_to_page_range(struct mm_struct *mm, unsigned long address, unsigned long size,
 			pte_fn_t function, void *data)
 {
-	struct vm_area_struct *vma = find_vma(mm, address);
+	struct vm_area_struct *vma = mapped_at(mm, address);
 	unsigned long end = address + size;
 	int err = 0;
 
-	kshim_must(vma && vma->vm_start <= address && end <= vma->vm_end);
-	/* Tables that do not exist yet are made. */
-	if (kshim_allocation_fails() && pte_none(*entry(vma, address)))
+	kshim_must(vma && end <= vma->vm_end);
+	table_lost = losing_tables > 0;
+	if (table_lost) {
+		losing_tables--;
+		return -EINVAL;
+	}
+	if (pte_none(*entry(vma, address)) && is_locked(mm) && kshim_allocation_fails())
 		return -ENOMEM;
 	pthread_mutex_lock(&mm->page_tables);
-	for (; address < end && !err; address += PAGE_SIZE)
+	locked_mm = mm;
+	for (; address < end && !err; address += PAGE_SIZE) {
+		locked_table = address >> PMD_SHIFT;
 		err = function(entry(vma, address), address, data);
+	}
+	locked_mm = NULL;
 	pthread_mutex_unlock(&mm->page_tables);
 	return err;
+}
+
+void kshim_lose_tables(int n)
+{
+	losing_tables = n;
+}
+
+void kshim_entry_goes(const pte_t *pte)
+{
+	const struct vm_area_struct *found = NULL;
+	struct vm_area_struct *vma;
+
+	if (table_lost)
+		return;
+	pthread_mutex_lock(&rmap_lock);
+	list_for_each_entry(vma, &mapped, in_mapping)
+		if (pte >= vma->ptes && pte < vma->ptes + vma_pages(vma))
+			found = vma;
+	pthread_mutex_unlock(&rmap_lock);
+	kshim_must(found);
+	if (locked_mm != found->vm_mm ||
+	    locked_table != (found->vm_start + ((pte - found->ptes) << PAGE_SHIFT)) >> PMD_SHIFT)
+		kshim_bug("an entry goes without the lock of its table");
 }
 
 int vm_insert_pages(struct vm_area_struct *vma, unsigned long address, struct page **pages,
@@ -406,9 +461,8 @@ struct vm_area_struct *kshim_fork(struct vm_area_struct *vma, struct mm_struct *
 	struct vm_area_struct *copy;
 	unsigned long i;
 
-	/* Who forks is the parent. get_user_pages() waits. */
+	/* Who forks is the parent. */
 	current->mm = vma->vm_mm;
-	xen_write_back(0);
 	mmap_write_lock(vma->vm_mm);
 	mmap_write_lock(child);
 	copy = vma_copy(vma, child);
@@ -440,7 +494,6 @@ bool kshim_zap(struct vm_area_struct *vma, unsigned long first, unsigned long nr
 	return done;
 }
 
-/* get_user_pages() */
 static struct page *look(struct vm_area_struct *vma, unsigned long nr)
 {
 	unsigned long address = vma->vm_start + (nr << PAGE_SHIFT);
@@ -449,10 +502,11 @@ static struct page *look(struct vm_area_struct *vma, unsigned long nr)
 
 	pthread_mutex_lock(&vma->vm_mm->page_tables);
 	value = read_entry(&vma->ptes[nr]);
-	if (value & KSHIM_PTE_GRANTED)
+	if (value & KSHIM_PTE_GRANTED) {
 		page = vma->vm_ops->find_normal_page(vma, address);
-	else if (value)
+	} else if (value) {
 		page = pfn_to_page(value >> PAGE_SHIFT);
+	}
 	if (page)
 		get_page(page);
 	pthread_mutex_unlock(&vma->vm_mm->page_tables);

@@ -42,6 +42,7 @@ struct vm_operations_struct {
 #define VM_MAYWRITE	0x20ul
 #define VM_MAYEXEC	0x40ul
 #define VM_DONTCOPY	0x20000ul
+#define VM_WIPEONFORK	0x2000000ul
 #define VM_DONTEXPAND	0x40000ul
 #define VM_DONTDUMP	0x4000000ul
 #define VM_MIXEDMAP	0x10000000ul
@@ -89,6 +90,13 @@ int apply_to_page_range(struct mm_struct *mm, unsigned long address, unsigned lo
 int vm_insert_pages(struct vm_area_struct *vma, unsigned long address, struct page **pages,
 		    unsigned long *nr);
 void unmap_mapping_range(struct address_space *mapping, loff_t start, loff_t length, int all);
+
+/* Of a small page table, so that an arena has several: 4 entries. */
+#define PMD_SHIFT		(PAGE_SHIFT + 2)
+/* Bits of an entry, as on x86. */
+#define _PAGE_BIT_SOFTW1	9
+#define _PAGE_SPECIAL		(1ul << 9)
+#define _PAGE_SOFT_DIRTY	(1ul << 11)
 
 /* The machine address of an entry is its address here. */
 typedef struct { u64 maddr; } xmaddr_t;

@@ -35,7 +35,6 @@ static u32 handle_limit = HANDLES;
 static unsigned int nr_live[2];
 static u32 handle_of_page[KSHIM_PAGES];	/* and 1; 0: stands for nothing */
 static u8 *frames[XEN_FRAMES];
-static int write_backs;
 static int failing_call[XEN_NR_OPERATIONS];
 
 static struct guest *guest_of(domid_t domid)
@@ -130,13 +129,6 @@ void xen_fail_call(enum xen_operation operation, int nth)
 {
 	lock();
 	failing_call[operation] = nth;
-	unlock();
-}
-
-void xen_write_back(int n)
-{
-	lock();
-	write_backs = n;
 	unlock();
 }
 
@@ -258,7 +250,6 @@ void xen_reset(void)
 	kshim_must(!nr_live[0] && !nr_live[1]);
 	memset(guests, 0, sizeof(guests));
 	memset(failing_call, 0, sizeof(failing_call));
-	write_backs = 0;
 	handle_limit = HANDLES;
 	for (i = 0; i < XEN_FRAMES; i++) {
 		free(frames[i]);
@@ -288,14 +279,13 @@ static s16 find_grant(domid_t domid, grant_ref_t gref, bool rdonly,
 static void set_entry(u64 address, unsigned long from, unsigned long to)
 {
 	pte_t *pte = (pte_t *)(uintptr_t)address;
-	unsigned long old = __atomic_exchange_n(&pte->pte, to, __ATOMIC_SEQ_CST);
+	unsigned long old;
 
+	if (!to)
+		kshim_entry_goes(pte);
+	old = __atomic_exchange_n(&pte->pte, to, __ATOMIC_SEQ_CST);
 	if (old != from)
 		kshim_bug("a granted entry was %#lx where Xen expects %#lx", old, from);
-	if (!to && write_backs > 0) {
-		write_backs--;
-		WRITE_ONCE(pte->pte, old);
-	}
 }
 
 static unsigned long entry_of(const struct grant *grant)

@@ -259,18 +259,41 @@ static void lost_by_the_notifier(void **state)
 	rig_close(&rig);
 }
 
-/* PV: get_user_pages() writes an entry back after Xen cleared it. */
-static void entry_written_back(void **state)
+/* PV: entries go by the table, whatever their order. */
+static void unmapped_across_tables(void **state)
+{
+	static const u32 slots[] = { 3, 6, 0, 7, 4, 1, 2 };
+	struct xentap_unmap unmaps[ARRAY_SIZE(slots)];
+	struct rig rig;
+	u32 i;
+
+	open_mapped(&rig);
+	for (i = 0; i < ARRAY_SIZE(slots); i++) {
+		assert_int_equal(rig_map(&rig, slots[i], 1, 5 + i), 0);
+		unmaps[i] = (struct xentap_unmap){ .slot = slots[i], .status = 99 };
+	}
+	assert_int_equal(rig_batch(&rig, unmaps, ARRAY_SIZE(slots), NULL, 0), 0);
+	for (i = 0; i < ARRAY_SIZE(slots); i++)
+		assert_int_equal(unmaps[i].status, 0);
+	assert_int_equal(xen_count(true), 0);
+	assert_int_equal(xen_count(false), 0);
+	for (i = 0; i < ARRAY_SIZE(slots); i++)
+		assert_null(kshim_pin(rig.vma, slots[i]));
+	rig_close(&rig);
+}
+
+/* PV: of a table that cannot be found Xen clears the entries all the same. */
+static void unmapped_without_a_table(void **state)
 {
 	struct rig rig;
 
 	open_mapped(&rig);
 	assert_int_equal(rig_map(&rig, 3, 1, 7), 0);
 	assert_int_equal(rig_map(&rig, 4, 1, 8), 0);
-	xen_write_back(1);
+	kshim_lose_tables(2);
 	assert_int_equal(rig_unmap(&rig, 3), 0);
-	assert_null(kshim_pin(rig.vma, 3));
-	put_page(kshim_pin(rig.vma, 4));
+	assert_true(kshim_zap(rig.vma, 4, 1, true));
+	assert_int_equal(xen_count(true), 0);
 	assert_int_equal(rig_map(&rig, 3, 1, 7), 0);
 	put_page(kshim_pin(rig.vma, 3));
 	rig_close(&rig);
@@ -748,7 +771,8 @@ int main(void)
 		PV(lost_with_its_user_mapping),
 		PV(lost_by_the_notifier),
 		PV(lost_by_a_failed_map),
-		PV(entry_written_back),
+		PV(unmapped_across_tables),
+		PV(unmapped_without_a_table),
 		BOTH(batch_in_munmap),
 		{ "frames_of_one_bucket", frames_of_one_bucket, setup_small, teardown, NULL },
 		BOTH(lists_that_name_a_slot_twice),
