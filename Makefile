@@ -5,6 +5,7 @@
 # DESTDIR  stage for packages
 # KDIR     kernel to build the module for (default: the running one)
 # V=1      show commands     WERROR=1  warnings are errors
+# UNITDIR, UDEVDIR   where units and udev rules go, if not below PREFIX/lib
 
 VERSION := $(shell cat VERSION)
 PREFIX ?= /usr/local
@@ -30,11 +31,20 @@ help:
 	@echo 'make check           all tests: lint, check-kernels, check-dkms, ...'
 	@echo 'make check-kernels   build the module for old and new kernels of Debian (root)'
 	@echo 'make check-dkms      the module come and go by DKMS, with two kernels (root)'
+	@echo 'make check-deb       build, install, upgrade and remove the Debian packages (root)'
 	@echo 'make check-unit      tests that need neither root nor Xen'
-	@echo 'make fuzz            bytes as calls of the module, for FUZZ_SECONDS (600)'
+	@echo 'make fuzz            bytes as what guests and user space do, FUZZ_SECONDS (600) each'
 	@echo 'make check-xen       tests in a real Xen host inside QEMU (root)'
+	@echo 'make check-long      a few of them with higher counts, half an hour (root)'
+	@echo 'make check-debug     the module under a debug kernel and a debug Xen, in QEMU (root)'
+	@echo 'make bench           what module and disks cost, in the lab under -icount (root)'
+	@echo 'make bench-module    of these, the module beside gntdev and bare hypercalls'
+	@echo 'make bench-disk      and disks beside those of the kernel and of QEMU'
+	@echo 'make bench-scale     many disks, tapdisks and queues, on this machine, without Xen'
 	@echo 'make lint            static checks'
-	@echo 'make dist            source tarball'
+	@echo 'make dist            source tarball, build/xentap-VERSION.tar.gz'
+	@echo 'make deb             Debian packages, build/deb/*.deb'
+	@echo 'make rpm             RPM packages, below build/rpm'
 
 daemon:
 	@$(MAKE) --no-print-directory -C daemon
@@ -72,7 +82,7 @@ dkms-remove:
 	rm -rf $(DKMS_SRC)
 
 check:
-	@scripts/check.sh lint kernels dkms unit xen
+	@scripts/check.sh lint kernels dkms deb unit xen
 
 check-kernels:
 	@scripts/check.sh kernels
@@ -80,15 +90,35 @@ check-kernels:
 check-dkms:
 	@scripts/check.sh dkms
 
+check-deb:
+	@scripts/check.sh deb
+
 check-unit:
 	@scripts/check.sh unit
 
-# New streams of bytes are kept in test/unit/build/corpus.
+# New streams of bytes are kept below test/unit/build/corpus.
 fuzz:
 	@$(MAKE) --no-print-directory -C test/unit fuzz FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600)
 
 check-xen:
 	@scripts/check.sh xen
+
+check-long:
+	@scripts/check.sh long
+
+check-debug:
+	@scripts/check.sh debug
+
+bench: bench-module bench-disk
+
+bench-module:
+	@test/bench/bench-module.sh $(PARTS)
+
+bench-disk:
+	@test/bench/bench-disk.sh $(PARTS)
+
+bench-scale:
+	@test/bench/bench-scale.sh $(PARTS)
 
 demo:
 	@scripts/demo.sh $(if $(HOST),--host)
@@ -97,12 +127,22 @@ lint:
 	@scripts/lint.sh
 
 dist:
-	git archive --prefix=xentap-$(VERSION)/ -o xentap-$(VERSION).tar.gz HEAD
+	@scripts/make-dist.sh
+
+deb:
+	@scripts/make-deb.sh
+
+rpm:
+	@scripts/make-rpm.sh
 
 clean:
 	@$(MAKE) --no-print-directory -C daemon clean
 	@$(MAKE) --no-print-directory -C test/unit clean
+	@$(MAKE) --no-print-directory -C test/bench/scale clean
+	rm -rf build
 	-$(MAKE) -C module KDIR=$(KDIR) clean
 
 .PHONY: all help daemon module install uninstall dkms-source dkms-install \
-	dkms-remove check check-unit fuzz check-xen demo lint dist clean check-kernels check-dkms
+	dkms-remove check check-unit fuzz check-xen demo lint dist deb rpm clean \
+	check-kernels check-dkms check-deb check-long check-debug bench bench-module bench-disk \
+	bench-scale

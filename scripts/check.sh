@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# check.sh DOOR...: run the tests behind each door (lint, kernels, dkms, unit, xen) and
-# add them up.
+# check.sh DOOR...: run the tests behind each door (lint, kernels, dkms, deb, unit,
+# xen, long, debug) and add them up.
 # The last line is "N passed, N failed, N skipped"; the status is 0 when none
 # failed and at least one ran.
 
@@ -38,7 +38,7 @@ as_root()
 	if [ "$(id -u)" = 0 ]; then
 		run_door "$door" "$@"
 	elif command -v sudo >/dev/null; then
-		run_door "$door" sudo --preserve-env=$env,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES,XENTAP_LAB_PATIENCE "$@"
+		run_door "$door" sudo --preserve-env=$env,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES,XENTAP_LAB_PATIENCE,XENTAP_LONG "$@"
 	else
 		echo "fail $door-door needs root: run it as root or install sudo" >>"$results"
 	fi
@@ -54,21 +54,49 @@ door_dkms()
 	as_root dkms scripts/check-dkms.sh
 }
 
+door_deb()
+{
+	as_root deb scripts/check-deb.sh
+}
+
 door_unit()
 {
-	run_door unit make --no-print-directory -C test/unit check
+	run_door unit make --no-print-directory -C test/unit -j"$(nproc)" check
 }
 
 door_xen()
 {
 	as_root xen test/lab/lab run "${xen_tests[@]}"
+	# A kernel that looks for faults, if it was compiled before.
+	if test/lab/lab has --host debug; then
+		as_root debug test/lab/lab run --host debug test/xen/module.sh
+	fi
+}
+
+door_debug()
+{
+	as_root debug test/lab/lab run --host debug "${debug_tests[@]}"
+}
+
+# Those that do more if they may take longer, and those that are run here only.
+door_long()
+{
+	XENTAP_LONG=1 as_root long test/lab/lab run test/xen/module-reload.sh \
+		test/xen/module-hostile.sh test/xen/kill-tapdisk.sh test/xen/frontends.sh \
+		"${long_tests[@]}"
 }
 
 # All scripts there but the libraries.
 xen_tests=()
+long_tests=()
 for file in test/xen/*.sh; do
-	[[ $file == test/xen/lib* ]] || xen_tests+=("$file")
+	if grep -qx '# long: yes' "$file"; then
+		long_tests+=("$file")
+	elif [[ $file != test/xen/lib* ]]; then
+		xen_tests+=("$file")
+	fi
 done
+mapfile -t debug_tests < <(grep -lx '# debug: yes' test/xen/*.sh)
 
 for door in "$@"; do
 	"door_$door"

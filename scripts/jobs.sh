@@ -55,7 +55,7 @@ run_job()
 # reason. Without one it has failed.
 prepare() { REASON=${1-}; }
 
-# judge pass|fail [REASON]
+# judge pass|fail|skip [REASON]
 judge()
 {
 	JUDGED=1

@@ -155,10 +155,12 @@ headers_make()
 	fi
 }
 
-# root_packages RELEASE GCC: what builds a module there, and installs it by DKMS.
+# root_packages RELEASE GCC PACKAGE...: what builds a module there, and installs it by
+# DKMS; and the others.
 root_packages()
 {
 	local release=$1 gcc=$2
+	shift 2
 	echo "$gcc" gcc libc6-dev make sparse
 	# what the kernel's own programs are linked with, and run
 	echo libelf-dev openssl
@@ -170,14 +172,17 @@ root_packages()
 	! kernels_table | awk -v r="$release" '$2 == r && $3 == "arm64" { found = 1 }
 		END { exit !found }' || echo "$gcc-aarch64-linux-gnu"
 	echo dkms kmod
+	[ $# = 0 ] || echo "$@"
 }
 
-# release_root RELEASE GCC: sets ROOT, a root file system.
+# release_root RELEASE GCC [KIND PACKAGE...]: sets ROOT, a root file system; those with
+# more packages are of a kind of their own.
 release_root()
 {
-	local name
-	name=root.$1-$(root_packages "$1" "$2" | sha256sum | cut -c1-12)
-	cache_make "$name" root_make "$1" "$2"
+	local release=$1 gcc=$2 kind=${3:-root} name
+	shift $(($# < 3 ? 2 : 3))
+	name=$kind.$release-$(root_packages "$release" "$gcc" "$@" | sha256sum | cut -c1-12)
+	cache_make "$name" root_make "$release" "$gcc" "$@"
 	ROOT=$LAB_CACHE/$name/root
 }
 
@@ -185,11 +190,12 @@ release_root()
 root_make()
 {
 	local folder=$1 release=$2 gcc=$3
+	shift 3
 	need mmdebstrap=mmdebstrap
-	run_step "Debian $release with $gcc and sparse (about a minute)" \
+	run_step "Debian $release with $gcc and what else is needed (about a minute)" \
 		timeout 900 unshare --mount --propagation private \
 		mmdebstrap --variant=essential \
-		--include="$(root_packages "$release" "$gcc" | xargs | tr ' ' ,)" \
+		--include="$(root_packages "$release" "$gcc" "$@" | xargs | tr ' ' ,)" \
 		--aptopt='Acquire::Check-Valid-Until "false"' \
 		--aptopt='Acquire::Languages "none"' \
 		--dpkgopt=force-unsafe-io \

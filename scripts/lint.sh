@@ -34,7 +34,7 @@ files() { git ls-files -co --exclude-standard -- "$@"; }
 
 without_licence()
 {
-	files '*.[ch]' '*.sh' '*.py' '*.mk' '*Makefile' '*Kbuild' '*.in' '*.4' '*.8' |
+	files '*.[ch]' '*.sh' '*.py' '*.mk' '*Makefile' '*Kbuild' '*.in' '*.4' '*.7' '*.8' '*.rules' '*.timer' '*.socket' 'daemon/scripts/*' 'daemon/completion/*' '*.spec' |
 		xargs grep -L SPDX-License-Identifier
 }
 
@@ -45,6 +45,8 @@ version_differs()
 	local version
 	version=$(cat VERSION)
 	grep -q "^PACKAGE_VERSION=\"$version\"$" dkms.conf || echo "dkms.conf is not $version"
+	head -n 1 scripts/deb/changelog | grep -qF "($version-" ||
+		echo "scripts/deb/changelog does not begin with $version"
 }
 
 kernel_version_checks() { grep -rnE 'LINUX_VERSION_CODE|KERNEL_VERSION' module --include='*.[ch]'; }
@@ -53,15 +55,18 @@ kernel_version_checks() { grep -rnE 'LINUX_VERSION_CODE|KERNEL_VERSION' module -
 includes_up()
 {
 	local rule
-	for rule in 'base:(ctl|loop|image|xen|vbd|tapdisk|tapback|cli|uapi)/' \
-		    'ctl:(loop|image|xen|vbd|tapback|cli|uapi)/' \
-		    'loop:(ctl|image|xen|vbd|tapdisk|tapback|cli|uapi)/' \
-		    'image:(ctl|loop|xen|vbd|tapdisk|tapback|cli|uapi)/' \
-		    'xen:(ctl|loop|image|vbd|tapdisk|tapback|cli)/' \
-		    'vbd:(ctl|tapdisk|tapback|cli|uapi)/' \
+	for rule in 'base:(filter|ctl|loop|image|store|xen|nbd|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'ctl:(filter|loop|image|store|xen|nbd|vbd|tapback|cli|uapi)/' \
+		    'loop:(filter|ctl|image|store|xen|nbd|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'image:(filter|ctl|loop|store|xen|nbd|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'store:(filter|ctl|xen|nbd|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'filter:(ctl|xen|nbd|vbd|tapdisk|tapback|cli|uapi)/' \
+		    'xen:(filter|ctl|loop|image|store|nbd|vbd|tapdisk|tapback|cli)/' \
+		    'vbd:(filter|ctl|nbd|tapdisk|tapback|cli|uapi)/' \
+		    'nbd:(filter|ctl|xen|vbd|tapdisk|tapback|cli|uapi)/' \
 		    'tapdisk:(tapback|cli|uapi)/' \
-		    'tapback:(image|xen|vbd|tapdisk/[^c]|cli)/' \
-		    'cli:(loop|image|xen|vbd|tapdisk/[^c]|tapback)/'; do
+		    'tapback:(filter|image|store|xen|nbd|vbd|tapdisk/[^c]|cli)/' \
+		    'cli:(filter|loop|image/[^l]|store|xen|nbd|vbd|tapdisk/[^c]|tapback)/'; do
 		grep -rnE "^#include \"${rule#*:}" "daemon/${rule%%:*}"
 	done
 }
@@ -111,11 +116,32 @@ module_style()
 	done | grep -vE '^(No structs that should be const|No typos will be found)'
 }
 
-shell_scripts() { files '*.sh' .ci/run test/lab/lab 'test/lab/hosts/*'; }
+# unit_exposure UNIT THRESHOLD: as systemd rates it, from 0 to 100.
+unit_exposure()
+{
+	local folder rating
+	folder=$(mktemp -d)
+	sed 's|@libexecdir@|/usr/libexec/xentap|g; s|@sbindir@|/usr/sbin|g' "daemon/systemd/$1.in" >"$folder/$1"
+	rating=$(systemd-analyze security --no-pager --offline=true "--threshold=$2" "$folder/$1" 2>&1) ||
+		echo "$rating" | grep -vE '^ *✓'
+	rm -r "$folder"
+}
+
+exposed_units()
+{
+	unit_exposure tapdisk@.service 20
+	unit_exposure tapback.service 30
+	unit_exposure xentap-restart@.service 30
+	unit_exposure xentap-metrics.service 30
+	unit_exposure xentap-metrics@.service 30
+}
+
+shell_scripts() { files '*.sh' .ci/run test/lab/lab 'test/lab/hosts/*' 'scripts/deb/*.p*' \
+	'daemon/scripts/*' 'daemon/completion/*'; }
 
 check licence "each source says its licence in its first lines" without_licence
 check space "no line ends with white space" trailing_space
-check version "VERSION and dkms.conf agree" version_differs
+check version "VERSION, dkms.conf and scripts/deb/changelog agree" version_differs
 check kernel-versions "kernels differ by features, never by numbers" kernel_version_checks
 check includes "includes point down" includes_up
 check header "the ABI header stands alone" header_alone
@@ -134,8 +160,14 @@ else
 	report skip shellcheck "shellcheck is not installed"
 fi
 if command -v mandoc >/dev/null; then
-	check man "manual pages are well-formed" mandoc -T lint -W warning daemon/man/*.8 daemon/man/*.4
+	check man "manual pages are well-formed" mandoc -T lint -W warning daemon/man/*.[478]
 else
 	report skip man "mandoc is not installed"
+fi
+if systemd-analyze security --offline=true --help >/dev/null 2>&1; then
+	check units "units keep rights from their daemons: 2.0 for tapdisk, 3.0 for others" \
+		exposed_units
+else
+	report skip units "systemd-analyze is missing, or has no --offline (before systemd 250)"
 fi
 exit $failed

@@ -7,6 +7,7 @@
 #define BASE_PATHS_H
 
 #define XENTAP_NODE	"/dev/xen/tap"		/* made by module xentap */
+#define GNTDEV_NODE	"/dev/xen/gntdev"	/* made by Linux's xen-gntdev */
 #define EVTCHN_NODE	"/dev/xen/evtchn"	/* made by Linux's xen-evtchn */
 
 #endif /* BASE_PATHS_H */

@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "cli/marker.h"
+#include "cli/nbd_socket.h"
 #include "cli/steps.h"
+#include "ctl/record.h"
 
 /* A tapdisk that just ended may hold its marker's lock a moment longer. */
 #define UNLOCK_TIMEOUT_MS	5000
@@ -28,31 +30,42 @@ static int free_when_unlocked(int minor)
 	return err;
 }
 
-int cmd_create(const struct cli_options *options)
+int step_create(const struct cli_options *options, int *pid, int *minor)
 {
-	int err, pid, minor;
+	int err;
 
-	minor = step_allocate();
-	if (minor < 0)
-		return minor;
-	pid = step_spawn();
-	if (pid < 0) {
-		err = pid;
+	*minor = step_allocate();
+	if (*minor < 0)
+		return *minor;
+	*pid = step_spawn();
+	if (*pid < 0) {
+		err = *pid;
 		goto err_free;
 	}
-	err = step_attach(pid, minor);
+	err = step_attach(*pid, *minor);
 	if (!err)
-		err = step_open(pid, minor, options->image, options->readonly);
+		err = step_open(*pid, *minor, options);
 	if (err)
 		goto err_end_tapdisk;
-	step_print_marker(minor);
 	return 0;
 
 err_end_tapdisk:
 	/* It is ours and serves nobody. */
-	kill(pid, SIGTERM);
+	kill(*pid, SIGTERM);
 err_free:
-	free_when_unlocked(minor);
+	record_remove(XENTAP_RUN_DIR, *minor);
+	free_when_unlocked(*minor);
+	*pid = *minor = -1;
+	return err;
+}
+
+int cmd_create(const struct cli_options *options)
+{
+	int err, pid, minor;
+
+	err = step_create(options, &pid, &minor);
+	if (!err)
+		step_print_marker(minor);
 	return err;
 }
 
@@ -60,7 +73,7 @@ err_free:
  * Close and detach. 0 also when there is nothing to be closed any more: the
  * tapdisk ended or was killed, and with it went everything it held.
  */
-static int end_disk(int fd, int minor)
+static int end_disk(int fd, int minor, int timeout_ms)
 {
 	static const char *const steps[] = { "close", "detach" };
 	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
@@ -72,7 +85,7 @@ static int end_disk(int fd, int minor)
 		if (!err)
 			err = ctl_set_int(&request, "minor", minor);
 		if (!err)
-			err = ctl_call(fd, &request, &reply, CLI_DRAIN_TIMEOUT_MS);
+			err = ctl_call(fd, &request, &reply, timeout_ms);
 		if (err && reply.json)
 			log_warning("%s: %s", steps[i], ctl_reply_sentence(&reply));
 		/* What cannot be closed was perhaps never opened: detach knows. */
@@ -86,19 +99,24 @@ static int end_disk(int fd, int minor)
 
 int cmd_destroy(const struct cli_options *options)
 {
-	int fd = ctl_connect(options->pid);
+	int pid = step_forget(options->pid, options->minor);
+	int fd = ctl_connect(pid);
 	int err = 0;
 
 	if (fd >= 0) {
-		err = end_disk(fd, options->minor);
+		err = end_disk(fd, options->minor, cli_drain_timeout(options));
 		close(fd);
 	} else if (fd != -ESRCH) {
 		err = fd;
 	}
 	if (err)
 		return cli_fail(err, "destroy: tapdisk %d does not let go of minor %d: %s",
-				options->pid, options->minor, strerror(-err));
+				pid, options->minor, strerror(-err));
+	nbd_socket_remove(XENTAP_RUN_DIR, pid, options->minor);
 	err = free_when_unlocked(options->minor);
+	/* A minor that is nobody's has no disk. */
+	if (!err)
+		record_remove(XENTAP_RUN_DIR, options->minor);
 	if (err == -ENOENT)
 		return 0;
 	if (err)

@@ -6,8 +6,11 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/json_out.h"
 #include "cli/marker.h"
+#include "cli/nbd_socket.h"
 #include "cli/steps.h"
+#include "ctl/record.h"
 
 /* The sentence for an exchange that ended with @err. */
 static void say_call_failed(int err, int pid, const char *what, int timeout_ms,
@@ -19,8 +22,8 @@ static void say_call_failed(int err, int pid, const char *what, int timeout_ms,
 		log_error("%s: tapdisk %d did not answer within %d seconds; "
 			  "see journalctl _PID=%d", what, pid, timeout_ms / 1000, pid);
 	else if (err == -ECONNRESET || err == -EPIPE)
-		log_error("%s: tapdisk %d ended before it answered; see journalctl _PID=%d",
-			  what, pid, pid);
+		log_error("%s: tapdisk %d ended before it answered; see journalctl _PID=%d and, "
+			  "for how it ended, journalctl -u 'tapdisk@*'", what, pid, pid);
 	else
 		log_error("%s: cannot talk to tapdisk %d: %s", what, pid, strerror(-err));
 }
@@ -87,12 +90,44 @@ int cmd_attach(const struct cli_options *options)
 	return step_attach(options->pid, options->minor);
 }
 
-/* A request whose reply says nothing but yes or no. */
-static int simple_command(const struct cli_options *options, const char *cmd,
-			  int timeout_ms)
+/* Whether @record's disk is served by @pid, or was. */
+static bool is_of(const struct ctl_msg *record, int pid, int *now)
+{
+	struct json_object *former;
+	int64_t current;
+	size_t i, nr;
+
+	if (ctl_get_int(record, "pid", 1, INT32_MAX, &current))
+		return false;
+	*now = (int)current;
+	if (*now == pid || !json_object_object_get_ex(record->json, "former", &former) ||
+	    !json_object_is_type(former, json_type_array))
+		return *now == pid;
+	nr = json_object_array_length(former);
+	for (i = 0; i < nr; i++)
+		if (json_object_get_int(json_object_array_get_idx(former, i)) == pid)
+			return true;
+	return false;
+}
+
+int step_forget(int pid, int minor)
+{
+	struct ctl_msg record = CTL_MSG_INIT;
+	int now;
+
+	if (!record_read(XENTAP_RUN_DIR, minor, &record) && is_of(&record, pid, &now)) {
+		record_remove(XENTAP_RUN_DIR, minor);
+		pid = now;
+	}
+	ctl_msg_clear(&record);
+	return pid;
+}
+
+/* A request that is to end it, and whose reply says nothing but yes or no. */
+static int end_by(const char *cmd, int pid, const struct cli_options *options)
 {
 	struct ctl_msg reply = CTL_MSG_INIT;
-	int err = step_call_minor(options->pid, cmd, options->minor, &reply, timeout_ms);
+	int err = step_call_minor(pid, cmd, options->minor, &reply, cli_drain_timeout(options));
 
 	ctl_msg_clear(&reply);
 	return err;
@@ -100,12 +135,37 @@ static int simple_command(const struct cli_options *options, const char *cmd,
 
 int cmd_detach(const struct cli_options *options)
 {
-	return simple_command(options, "detach", CLI_DRAIN_TIMEOUT_MS);
+	return end_by("detach", step_forget(options->pid, options->minor), options);
 }
 
 int cmd_close(const struct cli_options *options)
 {
-	return simple_command(options, "close", CLI_DRAIN_TIMEOUT_MS);
+	int pid = step_forget(options->pid, options->minor);
+	int err = end_by("close", pid, options);
+
+	if (!err)
+		nbd_socket_remove(XENTAP_RUN_DIR, pid, options->minor);
+	return err;
+}
+
+int cmd_limit(const struct cli_options *options)
+{
+	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
+	int err;
+
+	if (options->nr_args != 1)
+		return cli_fail(-EINVAL, "limit: one argument says the limits, as in "
+				"iops=500,bps=50M; 0 is none");
+	err = ctl_request_init(&request, "limit");
+	if (!err)
+		err = ctl_set_int(&request, "minor", options->minor);
+	if (!err)
+		err = ctl_set_string(&request, "options", options->args[0]);
+	if (!err)
+		err = step_call(options->pid, &request, &reply, CLI_TIMEOUT_MS, "limit");
+	ctl_msg_clear(&request);
+	ctl_msg_clear(&reply);
+	return err;
 }
 
 int cmd_stats(const struct cli_options *options)
@@ -120,8 +180,7 @@ int cmd_stats(const struct cli_options *options)
 		err = cli_fail(-EPROTO, "stats: the answer of tapdisk %d holds no counters",
 			       options->pid);
 	if (!err)
-		puts(json_object_to_json_string_ext(stats, JSON_C_TO_STRING_PLAIN |
-						    JSON_C_TO_STRING_NOSLASHESCAPE));
+		json_print(stdout, stats);
 	ctl_msg_clear(&reply);
 	return err;
 }

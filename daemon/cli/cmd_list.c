@@ -5,8 +5,21 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/json_out.h"
 #include "cli/listing.h"
 #include "tapdisk/ctl_proto.h"
+
+static void print_json(const struct listing *listing, const struct listing_filter *filter)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < listing->nr; i++)
+		if (listing_matches(filter, &listing->entries[i]))
+			json_object_array_add(array, listing_json(&listing->entries[i]));
+	json_print(stdout, array);
+	json_object_put(array);
+}
 
 int cmd_list(const struct cli_options *options)
 {
@@ -23,6 +36,8 @@ int cmd_list(const struct cli_options *options)
 	err = listing_scan(&listing, XENTAP_RUN_DIR, options->pid);
 	if (err)
 		log_error("list: cannot look through %s: %s", XENTAP_RUN_DIR, strerror(-err));
+	else if (options->json)
+		print_json(&listing, &filter);
 	else if (isatty(STDOUT_FILENO))
 		listing_print_table(stdout, &listing, &filter);
 	else

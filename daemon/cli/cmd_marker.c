@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/marker.h"
 #include "cli/steps.h"
+#include "ctl/record.h"
 #include "tapdisk/ctl_proto.h"
 
 int step_allocate(void)
@@ -53,6 +54,8 @@ int step_free(int minor)
 	if (err)
 		return cli_fail(err, "cannot remove the marker file of minor %d: %s",
 				minor, strerror(-err));
+	/* Of a disk that is no more. */
+	record_remove(XENTAP_RUN_DIR, minor);
 	return 0;
 }
 

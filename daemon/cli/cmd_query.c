@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* tap-ctl query: which grant stands behind an address of tapdisk. */
+/* tap-ctl query, gref: which grant stands behind an address of tapdisk. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,10 @@
 #include <sys/ioctl.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "cli/cli.h"
+#include "cli/json_out.h"
+#include "cli/listing.h"
 #include "cli/steps.h"
 #include "uapi/xentap.h"
 
@@ -26,10 +29,32 @@ static bool arena_holds(const struct arena *arena, uint64_t addr)
 	       (addr - arena->base) / XENTAP_SLOT_BYTES < arena->slots;
 }
 
-static void print_grant(const struct xentap_query_addr *entry)
+static struct json_object *grant_json(const struct xentap_query_addr *entry)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "addr", json_object_new_uint64(entry->addr));
+	json_object_object_add(object, "domid", json_object_new_int64(entry->domid));
+	json_object_object_add(object, "gref", json_object_new_int64(entry->gref));
+	if (entry->mfn != XENTAP_MFN_HIDDEN)
+		json_object_object_add(object, "mfn", json_object_new_uint64(entry->mfn));
+	json_object_object_add(object, "readonly",
+			       json_object_new_boolean(!!(entry->flags & XENTAP_GRANT_F_RDONLY)));
+	json_object_object_add(object, "draining",
+			       json_object_new_boolean(!!(entry->flags &
+							  XENTAP_GRANT_F_DRAINING)));
+	return object;
+}
+
+/* To @grants, or as a line where that is NULL. */
+static void show_grant(const struct xentap_query_addr *entry, struct json_object *grants)
 {
 	char mfn[24] = "hidden";
 
+	if (grants) {
+		json_object_array_add(grants, grant_json(entry));
+		return;
+	}
 	if (entry->mfn != XENTAP_MFN_HIDDEN)
 		snprintf(mfn, sizeof(mfn), "%#" PRIx64, (uint64_t)entry->mfn);
 	printf("addr=%#" PRIx64 " domid=%u gref=%u mfn=%s %s%s\n",
@@ -38,9 +63,9 @@ static void print_grant(const struct xentap_query_addr *entry)
 	       entry->flags & XENTAP_GRANT_F_DRAINING ? " draining" : "");
 }
 
-/* Ask about @nr addresses at once and print those with a grant behind. */
+/* Ask about @nr addresses at once and show those with a grant behind. */
 static int query_batch(const struct arena *arena, struct xentap_query_addr *entries,
-		       uint32_t nr)
+		       uint32_t nr, struct json_object *grants)
 {
 	struct xentap_query query = { .entries = (uintptr_t)entries, .nr = nr };
 	uint32_t i;
@@ -49,11 +74,11 @@ static int query_batch(const struct arena *arena, struct xentap_query_addr *entr
 		return cli_fail(-errno, "query: the module does not answer: %m");
 	for (i = 0; i < nr; i++)
 		if (!entries[i].status)
-			print_grant(&entries[i]);
+			show_grant(&entries[i], grants);
 	return 0;
 }
 
-static int query_all_slots(const struct arena *arena)
+static int query_all_slots(const struct arena *arena, struct json_object *grants)
 {
 	CLEANUP_FREE struct xentap_query_addr *entries = NULL;
 	uint32_t slot = 0, i, nr;
@@ -70,13 +95,14 @@ static int query_all_slots(const struct arena *arena)
 			entries[i] = (struct xentap_query_addr){
 				.addr = arena->base + (uint64_t)(slot + i) * XENTAP_SLOT_BYTES,
 			};
-		err = query_batch(arena, entries, nr);
+		err = query_batch(arena, entries, nr, grants);
 		slot += nr;
 	}
 	return err;
 }
 
-static int query_address(const struct arena *arenas, size_t nr_arenas, const char *text)
+static int query_address(const struct arena *arenas, size_t nr_arenas, const char *text,
+			 struct json_object *grants)
 {
 	struct xentap_query_addr entry = { 0 };
 	char *end;
@@ -88,7 +114,7 @@ static int query_address(const struct arena *arenas, size_t nr_arenas, const cha
 		return cli_fail(-EINVAL, "query: %s is not an address", text);
 	for (i = 0; i < nr_arenas; i++)
 		if (arena_holds(&arenas[i], entry.addr))
-			return query_batch(&arenas[i], &entry, 1);
+			return query_batch(&arenas[i], &entry, 1, grants);
 	return cli_fail(-ENOENT, "query: address %s is in no arena of that tapdisk", text);
 }
 
@@ -137,21 +163,64 @@ static int parse_arenas(const struct ctl_msg *reply, struct arena arenas[CTL_MSG
 	return (int)reply->nr_fds;
 }
 
-int cmd_query(const struct cli_options *options)
+/* All grants, or those behind @addresses, as lines or as JSON. */
+static int query(int pid, int minor, char **addresses, int nr_addresses, bool json)
 {
+	struct json_object *grants = json ? json_object_new_array() : NULL;
 	struct ctl_msg reply = CTL_MSG_INIT;
 	struct arena arenas[CTL_MSG_FDS];
 	int err, i, nr;
 
-	err = step_call_minor(options->pid, "arena", options->minor, &reply,
-			      CLI_TIMEOUT_MS);
+	err = step_call_minor(pid, "arena", minor, &reply, CLI_TIMEOUT_MS);
 	nr = err ? err : parse_arenas(&reply, arenas);
 	if (nr < 0)
 		err = nr;
-	for (i = 0; !err && !options->nr_args && i < nr; i++)
-		err = query_all_slots(&arenas[i]);
-	for (i = 0; !err && i < options->nr_args; i++)
-		err = query_address(arenas, (size_t)nr, options->args[i]);
+	for (i = 0; !err && !nr_addresses && i < nr; i++)
+		err = query_all_slots(&arenas[i], grants);
+	for (i = 0; !err && i < nr_addresses; i++)
+		err = query_address(arenas, (size_t)nr, addresses[i], grants);
+	if (!err && json)
+		json_print(stdout, grants);
+	json_object_put(grants);
 	ctl_msg_clear(&reply);
 	return err;
+}
+
+int cmd_query(const struct cli_options *options)
+{
+	return query(options->pid, options->minor, options->args, options->nr_args,
+		     options->json);
+}
+
+/* The pid of the tapdisk that has @minor, or -errno. */
+static int pid_of_minor(int minor)
+{
+	struct listing listing;
+	int pid = -ENOENT;
+	size_t i;
+	int err;
+
+	err = listing_scan(&listing, XENTAP_RUN_DIR, -1);
+	for (i = 0; !err && i < listing.nr; i++)
+		if (listing.entries[i].minor == minor && listing.entries[i].pid > 0)
+			pid = listing.entries[i].pid;
+	listing_clear(&listing);
+	return err ? err : pid;
+}
+
+int cmd_gref(const struct cli_options *options)
+{
+	uint32_t minor;
+	int pid;
+
+	if (!options->nr_args)
+		return cli_fail(-EINVAL, "gref: which minor? \"tap-ctl list\" shows them");
+	if (parse_u32(options->args[0], XENTAP_MINOR_MAX, &minor))
+		return cli_fail(-EINVAL, "gref: %s is not a minor number from 0 to %d",
+				options->args[0], XENTAP_MINOR_MAX);
+	pid = pid_of_minor((int)minor);
+	if (pid < 0)
+		return cli_fail(pid, "gref: no tapdisk that answers has minor %u; see tap-ctl list",
+				minor);
+	return query(pid, (int)minor, options->args + 1, options->nr_args - 1, options->json);
 }

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +23,6 @@
 #include "cli/steps.h"
 
 #define TAPDISK_PROGRAM		XENTAP_LIBEXECDIR "/tapdisk"
-#define INSTANCE_FILE		XENTAP_RUN_DIR "/instance"
 #define SYSTEMD_RUNS		"/run/systemd/system"
 #define READY_FD		3	/* in a tapdisk that is started directly */
 
@@ -35,10 +33,14 @@ static int fresh_instance(void)
 	char text[16] = "";
 	uint32_t number = 0;
 	ssize_t len;
+	int err;
 
-	fd = open(INSTANCE_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX))
+	fd = open(XENTAP_INSTANCE_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
 		return -errno;
+	err = marker_lock(fd);
+	if (err)
+		return err;
 	len = pread(fd, text, sizeof(text) - 1, 0);
 	if (len < 0)
 		return -errno;
@@ -78,7 +80,7 @@ static int spawn_by_systemd(void)
 	instance = fresh_instance();
 	if (instance < 0)
 		return cli_fail(instance, "spawn: cannot count tapdisks in %s: %s",
-				INSTANCE_FILE, strerror(-instance));
+				XENTAP_INSTANCE_FILE, strerror(-instance));
 	snprintf(unit, sizeof(unit), "tapdisk@%d.service", instance);
 	err = program_run(start, output, sizeof(output), CLI_TIMEOUT_MS);
 	if (err)
@@ -157,7 +159,7 @@ int step_spawn(void)
 {
 	int err;
 
-	if (access(XENTAP_NODE, F_OK))
+	if (access(XENTAP_NODE, F_OK) && access(GNTDEV_NODE, F_OK))
 		return cli_fail(-ENODEV, "%s is missing because the module xentap is not loaded; "
 				"run \"modprobe xentap\", and \"dkms status xentap\" if that fails",
 				XENTAP_NODE);

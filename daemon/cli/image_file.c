@@ -128,6 +128,13 @@ static int check_kind(const char *path, char *why, size_t why_size)
 	return 0;
 }
 
+struct image_id image_file_id(const struct stat *st)
+{
+	if (S_ISBLK(st->st_mode))
+		return (struct image_id){ (int64_t)st->st_rdev, 0 };
+	return (struct image_id){ (int64_t)st->st_dev, (int64_t)st->st_ino };
+}
+
 int image_file_open(const char *path, bool readonly, char *why, size_t why_size)
 {
 	int err = check_kind(path, why, why_size);

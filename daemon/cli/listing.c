@@ -170,3 +170,22 @@ void listing_print_table(FILE *out, const struct listing *listing,
 			entry->type ? entry->type : "-", entry->path ? entry->path : "-");
 	}
 }
+
+struct json_object *listing_json(const struct listing_entry *entry)
+{
+	struct json_object *object = json_object_new_object();
+
+	if (!object)
+		return NULL;
+	if (entry->pid >= 0)
+		json_object_object_add(object, "pid", json_object_new_int(entry->pid));
+	if (entry->minor >= 0)
+		json_object_object_add(object, "minor", json_object_new_int(entry->minor));
+	if (entry->state >= 0)
+		json_object_object_add(object, "state", json_object_new_int64(entry->state));
+	if (entry->path) {
+		json_object_object_add(object, "type", json_object_new_string(entry->type));
+		json_object_object_add(object, "path", json_object_new_string(entry->path));
+	}
+	return object;
+}

@@ -37,8 +37,8 @@ struct listing_filter {
 
 /*
  * Ask the tapdisks whose sockets are in @run_dir (all, or the one of @pid
- * when that is not -1) and look for markers. Sockets of processes that ended
- * are removed. 0 or -errno; free with listing_clear() in either case.
+ * when that is not -1) and look for markers. Sockets of processes that ended,
+ * and those of their disks, are removed. 0 or -errno; free with listing_clear() in either case.
  */
 int listing_scan(struct listing *listing, const char *run_dir, int pid);
 void listing_clear(struct listing *listing);
@@ -52,6 +52,9 @@ int listing_add_orphans(struct listing *listing, const int *minors, int nr);
 
 bool listing_matches(const struct listing_filter *filter,
 		     const struct listing_entry *entry);
+
+/* What listing_print_line() shows, as an object; NULL: no memory. */
+struct json_object *listing_json(const struct listing_entry *entry);
 
 /* One "key=value ..." line for programs, or aligned columns for people. */
 void listing_print_line(FILE *out, const struct listing_entry *entry);

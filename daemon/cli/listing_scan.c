@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -18,6 +19,7 @@
 #include "base/parse.h"
 #include "cli/listing.h"
 #include "cli/marker.h"
+#include "cli/nbd_socket.h"
 
 #define LIST_TIMEOUT_MS		10000
 
@@ -75,6 +77,18 @@ static int ask(struct asked *asked, const char *run_dir, int pid)
 	return err;
 }
 
+/* All that there are have a connection at one time, and may be more than the usual 1024. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		log_debug("cannot have more descriptors: %m");
+}
+
 /* Ask those with a socket in @run_dir: their number, or -errno. */
 static int ask_all(const char *run_dir, struct asked **asked)
 {
@@ -85,10 +99,12 @@ static int ask_all(const char *run_dir, struct asked **asked)
 	int pid;
 
 	*asked = NULL;
+	allow_descriptors();
 	dir = opendir(run_dir);
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
 	while (!err && (entry = readdir(dir))) {
+		nbd_socket_remove_stale(run_dir, entry->d_name);
 		pid = pid_of(entry->d_name);
 		if (pid <= 0)
 			continue;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* tap-ctl: the table of commands. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
 static const struct cli_command commands[] = {
-	{ "list", "p:m:t:f:", "", "[-p PID] [-m MINOR] [-t TYPE] [-f FILE]",
+	{ "list", "p:m:t:f:j", "", "[-p PID] [-m MINOR] [-t TYPE] [-f FILE] [--json]",
 	  "show disks that are served", .run = cmd_list },
 	{ "allocate", "", "", "", "reserve a minor number, print its marker file",
 	  .run = cmd_allocate },
@@ -15,21 +17,53 @@ static const struct cli_command commands[] = {
 	{ "spawn", "", "", "", "start a tapdisk, print its pid", .run = cmd_spawn },
 	{ "attach", "p:m:", "pm", "-p PID -m MINOR", "make a disk in a tapdisk",
 	  .run = cmd_attach },
-	{ "detach", "p:m:", "pm", "-p PID -m MINOR",
+	{ "detach", "p:m:T:", "pm", "-p PID -m MINOR [-t SECONDS]",
 	  "take a closed disk out of its tapdisk, which then ends", .run = cmd_detach },
-	{ "open", "p:m:a:R", "pma", "-p PID -m MINOR -a TYPE:PATH [-R]",
-	  "open an image, -R: read-only", .run = cmd_open },
-	{ "close", "p:m:", "pm", "-p PID -m MINOR",
+	{ "open", "p:m:a:RS:D:L:", "pma",
+	  "-p PID -m MINOR -a TYPE:PATH [-R] [-S BYTES] [--data WAY] [--filter FILTER]...",
+	  "open an image; -R: read-only, -S: sector size; WAY: auto, map, copy, persistent",
+	  .run = cmd_open },
+	{ "close", "p:m:T:", "pm", "-p PID -m MINOR [-t SECONDS]",
 	  "disconnect guests, finish I/O, close the image", .run = cmd_close },
-	{ "create", "a:R", "a", "-a TYPE:PATH [-R]",
+	{ "create", "a:RS:D:L:", "a",
+	  "-a TYPE:PATH [-R] [-S BYTES] [--data WAY] [--filter FILTER]...",
 	  "allocate, spawn, attach and open; print the marker file", .run = cmd_create },
-	{ "destroy", "p:m:", "pm", "-p PID -m MINOR", "close, detach and free",
+	{ "destroy", "p:m:T:", "pm", "-p PID -m MINOR [-t SECONDS]", "close, detach and free",
 	  .run = cmd_destroy },
+	{ "restart", "p:m:", "", "-m MINOR | -p PID",
+	  "start another tapdisk in place of one that was killed (-m) or shall go (-p)",
+	  .run = cmd_restart },
+	{ "limit", "p:m:", "pm", "-p PID -m MINOR iops=N,bps=N,burst_ms=N",
+	  "change the limits of a disk that was opened with --filter limit", .takes_args = true,
+	  .run = cmd_limit },
+	{ "resize", "p:m:", "pm", "-p PID -m MINOR",
+	  "use all of an image that has grown, tell guests; print its sectors",
+	  .run = cmd_resize },
 	{ "stats", "p:m:", "pm", "-p PID -m MINOR", "print counters as JSON",
 	  .run = cmd_stats },
-	{ "query", "p:m:", "pm", "-p PID -m MINOR [ADDRESS...]",
+	{ "query", "p:m:j", "pm", "-p PID -m MINOR [--json] [ADDRESS...]",
 	  "show the grants behind addresses in use", .takes_args = true,
 	  .run = cmd_query },
+	{ "gref", "j", "", "[--json] MINOR [ADDRESS...]",
+	  "the same, for who knows the minor number only", .takes_args = true,
+	  .run = cmd_gref },
+	{ "trace", "p:m:j", "pm", "-p PID -m MINOR [--json]",
+	  "show each I/O of a disk, with the grants behind its pages, until interrupted",
+	  .endless = true, .run = cmd_trace },
+	{ "attach-domain", "a:d:RS:L:T:", "ad",
+	  "-a TYPE:PATH -d VDEV [-R] [-S BYTES] [--filter FILTER]... [-t SECONDS] DOMAIN",
+	  "attach a disk to a running guest without xl", .takes_args = true,
+	  .run = cmd_attach_domain },
+	{ "detach-domain", "d:FT:", "d", "-d VDEV [--force] [-t SECONDS] DOMAIN",
+	  "detach a disk that attach-domain attached", .takes_args = true,
+	  .run = cmd_detach_domain },
+	{ "top", "1jn:", "", "[--once] [--json] [-n SECONDS]",
+	  "show what each disk does, again and again", .endless = true, .run = cmd_top },
+	{ "metrics", "o:H", "", "[--output FILE | --http]",
+	  "print counters of all disks for Prometheus, or replace FILE with them",
+	  .run = cmd_metrics },
+	{ "doctor", "j", "", "[--json]",
+	  "look for what keeps disks from working, and say what to do", .run = cmd_doctor },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -55,6 +89,30 @@ static const struct cli_command *find_command(const char *name)
 	return NULL;
 }
 
+/*
+ * What has no time limit of its own, as xenstored or a file server, must not hang a
+ * hotplug script for ever.
+ */
+static void give_up(int signal)
+{
+	static const char text[] = "tap-ctl: no end after 5 minutes; is xenstored running, and "
+				   "the image's file server?\n";
+
+	(void)signal;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EIO);
+	_exit(ETIMEDOUT);
+}
+
+static void limit_time(const struct cli_command *command, const struct cli_options *options)
+{
+	const struct sigaction action = { .sa_handler = give_up };
+
+	if (command->endless || sigaction(SIGALRM, &action, NULL))
+		return;
+	alarm(CLI_COMMAND_SECONDS + 2 * (unsigned int)options->timeout_ms / 1000);
+}
+
 /* 0 or -errno. */
 static int run_command(int argc, char **argv)
 {
@@ -70,6 +128,7 @@ static int run_command(int argc, char **argv)
 	err = cli_parse(command, argc, argv, &options);
 	if (err)
 		return err < 0 ? err : 0;
+	limit_time(command, &options);
 	err = command->run(&options);
 	if (fflush(stdout) && !err)
 		err = cli_fail(-errno, "cannot write the output: %m");

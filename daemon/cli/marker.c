@@ -11,12 +11,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "tapdisk/ctl_proto.h"
 
 #define MARKER_NAME_PREFIX	"tapdisk-"
+/* Locks are held for moments; who holds one longer has hung. */
+#define LOCK_TIMEOUT_MS		10000
+#define LOCK_PAUSE_MS		10
 
 static void marker_name(int minor, char name[32])
 {
@@ -51,6 +56,21 @@ static int open_dir(const char *run_dir)
 	return fd < 0 ? -errno : fd;
 }
 
+int marker_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+	uint64_t deadline_ms = clock_ms() + LOCK_TIMEOUT_MS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock_ms() >= deadline_ms)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 /* The directory of markers, locked until the descriptor is closed. */
 static int lock_dir(const char *run_dir)
 {
@@ -59,14 +79,11 @@ static int lock_dir(const char *run_dir)
 
 	if (fd < 0)
 		return fd;
-	while (flock(fd, LOCK_EX)) {
-		if (errno == EINTR)
-			continue;
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
+	err = marker_lock(fd);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 }
 
 int marker_allocate(const char *run_dir)

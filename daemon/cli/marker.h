@@ -30,6 +30,12 @@ int marker_open(const char *run_dir, int minor);
  */
 int marker_list(const char *run_dir, int **minors);
 
+/*
+ * Lock @fd, a file of the run directory, as long as it is open: 0, -ETIMEDOUT (somebody
+ * holds the lock for ten seconds), or another -errno.
+ */
+int marker_lock(int fd);
+
 /* Create @run_dir when it is missing. 0 or -errno. */
 int marker_make_run_dir(const char *run_dir);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/parse.h"
 #include "cli/cli.h"
@@ -25,6 +26,17 @@ static int set_option(struct cli_options *options, int letter, const char *value
 					value, XENTAP_MINOR_MAX);
 		options->minor = (int)number;
 		return 0;
+	case 'S':
+		if (parse_u32(value, INT32_MAX, &number) || (number != 512 && number != 4096))
+			return cli_fail(-EINVAL, "-S %s is not a sector size: 512 or 4096", value);
+		options->sector_bytes = (int)number;
+		return 0;
+	case 'L':
+		if (options->nr_filters == CLI_FILTERS_MAX)
+			return cli_fail(-EINVAL, "--filter is given more than %u times",
+					CLI_FILTERS_MAX);
+		options->filters[options->nr_filters++] = value;
+		return 0;
 	case 't':
 		options->type = value;
 		return 0;
@@ -33,6 +45,39 @@ static int set_option(struct cli_options *options, int letter, const char *value
 		return 0;
 	case 'a':
 		options->image = value;
+		return 0;
+	case 'o':
+		options->output = value;
+		return 0;
+	case 'd':
+		options->device = value;
+		return 0;
+	case 'n':
+		if (parse_u32(value, CLI_TIMEOUT_MAX_S, &number) || !number)
+			return cli_fail(-EINVAL, "-n %s is not a number of seconds from 1 to %d",
+					value, CLI_TIMEOUT_MAX_S);
+		options->interval_ms = (int)number * 1000;
+		return 0;
+	case 'T':
+		if (parse_u32(value, CLI_TIMEOUT_MAX_S, &number) || !number)
+			return cli_fail(-EINVAL, "-t %s is not a number of seconds from 1 to %d",
+					value, CLI_TIMEOUT_MAX_S);
+		options->timeout_ms = (int)number * 1000;
+		return 0;
+	case 'j':
+		options->json = true;
+		return 0;
+	case '1':
+		options->once = true;
+		return 0;
+	case 'H':
+		options->http = true;
+		return 0;
+	case 'D':
+		options->data = value;
+		return 0;
+	case 'F':
+		options->force = true;
 		return 0;
 	default:
 		options->readonly = true;
@@ -47,33 +92,61 @@ static bool is_given(const struct cli_options *options, char letter)
 		return options->pid >= 0;
 	case 'm':
 		return options->minor >= 0;
+	case 'd':
+		return options->device;
 	default:
 		return options->image;
 	}
 }
 
+static const struct option long_options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "once", no_argument, NULL, '1' },
+	{ "force", no_argument, NULL, 'F' },
+	{ "filter", required_argument, NULL, 'L' },
+	{ "http", no_argument, NULL, 'H' },
+	{ "data", required_argument, NULL, 'D' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "interval", required_argument, NULL, 'n' },
+	{ "timeout", required_argument, NULL, 'T' },
+	{ 0 },
+};
+
+/* The next option that @command takes, '?', ':', or -1: no more. */
+static int next_option(const struct cli_command *command, int argc, char **argv)
+{
+	char letters[48];
+	int letter;
+
+	snprintf(letters, sizeof(letters), "+:h%s%s", command->accepts,
+		 strchr(command->accepts, 'T') ? "t:" : "");
+	letter = getopt_long(argc, argv, letters, long_options, NULL);
+	/* In most commands a time, as in older tools; in "list" a type. */
+	if (letter == 't' && strchr(command->accepts, 'T'))
+		return 'T';
+	if (letter > 0 && !strchr("h?:", letter) && !strchr(command->accepts, letter))
+		return '?';
+	return letter;
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv,
 	      struct cli_options *options)
 {
-	static const struct option no_long_options[] = {
-		{ "help", no_argument, NULL, 'h' }, { 0 }
-	};
 	const char *required;
-	char letters[32];
 	int letter;
 
 	*options = (struct cli_options){ .pid = -1, .minor = -1 };
-	snprintf(letters, sizeof(letters), "+:h%s", command->accepts);
 	optind = 0;
-	while ((letter = getopt_long(argc, argv, letters, no_long_options, NULL)) != -1) {
+	while ((letter = next_option(command, argc, argv)) != -1) {
 		if (letter == 'h') {
 			printf("usage: tap-ctl %s %s\n%s\n", command->name,
 			       command->synopsis, command->help);
 			return 1;
 		}
 		if (letter == ':')
-			return cli_fail(-EINVAL, "%s: option -%c needs a value",
-					command->name, optopt);
+			return cli_fail(-EINVAL, "%s: option %s needs a value",
+					command->name, argv[optind - 1]);
 		if (letter == '?')
 			return cli_fail(-EINVAL, "%s: no such option: %s; usage: tap-ctl %s %s",
 					command->name, argv[optind - 1], command->name,

@@ -8,7 +8,11 @@
 
 #include <stdbool.h>
 
+#include "cli/cli.h"
 #include "ctl/ctl_msg.h"
+
+/* Counts the instances of tapdisk@.service; made by the first who needs it. */
+#define XENTAP_INSTANCE_FILE	XENTAP_RUN_DIR "/instance"
 
 /* The minor number. */
 int step_allocate(void);
@@ -19,7 +23,18 @@ int step_free(int minor);
 int step_spawn(void);
 
 int step_attach(int pid, int minor);
-int step_open(int pid, int minor, const char *image, bool readonly);
+/* What @options say of the image and how to serve it. */
+/* All of it, with an image open; nothing is left behind on failure. */
+int step_create(const struct cli_options *options, int *pid, int *minor);
+int step_open(int pid, int minor, const struct cli_options *options);
+/* The same image as before, by its record (ctl/record.h); -ESTALE: it is another one. */
+int step_reopen(int pid, int minor, const struct ctl_msg *record);
+
+/*
+ * Tapdisk @pid, or the one that has taken its place, is about to be told to end:
+ * nobody shall start another one. Which it is now.
+ */
+int step_forget(int pid, int minor);
 
 /*
  * Send @request to tapdisk @pid and wait for its reply, which is in @reply

@@ -116,6 +116,11 @@ static struct json_object *get_member(const struct ctl_msg *msg,
 	return value;
 }
 
+bool ctl_has(const struct ctl_msg *msg, const char *name)
+{
+	return json_object_object_get_ex(msg->json, name, NULL);
+}
+
 int ctl_get_int(const struct ctl_msg *msg, const char *name,
 		int64_t min, int64_t max, int64_t *value)
 {

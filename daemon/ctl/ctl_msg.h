@@ -23,7 +23,7 @@ struct ctl_msg {
 	unsigned int nr_fds;
 };
 
-#define CTL_MSG_INIT { .fds = { -1, -1, -1, -1, -1, -1, -1, -1 } }
+#define CTL_MSG_INIT { .fds = { [0 ... CTL_MSG_FDS - 1] = -1 } }
 
 void ctl_msg_clear(struct ctl_msg *msg);
 
@@ -44,6 +44,8 @@ int ctl_set_string(struct ctl_msg *msg, const char *name, const char *value);
  * Getters: 0, or -EINVAL when the member is missing, of another type, or
  * (integers) outside @min..@max. *@value of a string lives as long as @msg.
  */
+/* Is there a member of that name, of whatever type? */
+bool ctl_has(const struct ctl_msg *msg, const char *name);
 int ctl_get_int(const struct ctl_msg *msg, const char *name,
 		int64_t min, int64_t max, int64_t *value);
 int ctl_get_bool(const struct ctl_msg *msg, const char *name, bool *value);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "image/discard.h"
 
 #define BLOCK_BYTES_MAX	4096u
 
@@ -135,20 +136,19 @@ int image_open(struct image *image, int fd, bool readonly, const char *path,
 {
 	const struct reason why = { why_text, why_size, path };
 	uint64_t bytes = 0;
-	bool is_device = false;
 	int err;
 
-	*image = (struct image){ .fd = fd, .readonly = readonly };
+	*image = (struct image){ .fd = fd, .readonly = readonly, .sector_bytes = SECTOR_BYTES };
 	err = check_access(fd, readonly, &why);
 	if (!err)
-		err = size_of(fd, &bytes, &is_device, &why);
+		err = size_of(fd, &bytes, &image->is_device, &why);
 	if (!err && !bytes)
 		err = refuse(&why, -EINVAL, "the image is empty (0 bytes)");
-	if (!err && !is_device && bytes % SECTOR_BYTES)
+	if (!err && !image->is_device && bytes % SECTOR_BYTES)
 		/* Before the probe, which would blame the file system. */
 		image->block_bytes = SECTOR_BYTES;
 	else if (!err)
-		err = is_device ? device_blocks(image, &why) : file_blocks(image, &why);
+		err = image->is_device ? device_blocks(image, &why) : file_blocks(image, &why);
 	if (!err)
 		err = check_size(image, bytes, &why);
 	if (err) {
@@ -156,7 +156,47 @@ int image_open(struct image *image, int fd, bool readonly, const char *path,
 		return err;
 	}
 	image->sectors = bytes >> SECTOR_SHIFT;
+	discard_probe(image);
 	return 0;
+}
+
+int image_set_sector_bytes(struct image *image, uint32_t bytes, const char *path,
+			   char *why_text, size_t why_size)
+{
+	const struct reason why = { why_text, why_size, path };
+
+	if (bytes != SECTOR_BYTES && bytes != BLOCK_BYTES_MAX)
+		return refuse(&why, -EINVAL, "sectors of %u bytes are not supported, only of "
+			      "%u and %u", bytes, SECTOR_BYTES, BLOCK_BYTES_MAX);
+	if (image->sectors % (bytes >> SECTOR_SHIFT))
+		return refuse(&why, -EINVAL, "its size of %llu bytes is not a multiple of %u, "
+			      "so that it cannot have sectors of that size",
+			      (unsigned long long)image->sectors << SECTOR_SHIFT, bytes);
+	image->sector_bytes = bytes;
+	if (image->physical_bytes < bytes)
+		image->physical_bytes = bytes;
+	return 0;
+}
+
+int image_grow(struct image *image, const char *path, char *why_text, size_t why_size)
+{
+	const struct reason why = { why_text, why_size, path };
+	uint64_t bytes = 0;
+	bool is_device;
+	int err = size_of(image->fd, &bytes, &is_device, &why);
+
+	if (!err)
+		err = check_size(image, bytes, &why);
+	if (!err && bytes % image->sector_bytes)
+		err = refuse(&why, -EINVAL, "its size of %llu bytes is not a multiple of %u, the "
+			     "size of the guest's sectors", (unsigned long long)bytes,
+			     image->sector_bytes);
+	if (!err && bytes >> SECTOR_SHIFT < image->sectors)
+		err = refuse(&why, -EINVAL, "it has become smaller; extend it again, or attach "
+			     "the disk anew");
+	if (!err)
+		__atomic_store_n(&image->sectors, bytes >> SECTOR_SHIFT, __ATOMIC_RELAXED);
+	return err;
 }
 
 void image_close(struct image *image)

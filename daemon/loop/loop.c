@@ -23,9 +23,29 @@ void loop_uninit(struct loop *loop)
 
 int loop_add(struct loop *loop, struct loop_source *source)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
+	struct epoll_event event = {
+		.events = EPOLLIN | (source->edge ? EPOLLET : 0),
+		.data.ptr = source,
+	};
 
 	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, source->fd, &event))
+		return -errno;
+	return 0;
+}
+
+int loop_watch(struct loop *loop, struct loop_source *source, unsigned int events)
+{
+	struct epoll_event event = { .data.ptr = source };
+
+	if (!events) {
+		/* Even then the other end's going would wake us, again and again. */
+		loop_remove(loop, source);
+		return 0;
+	}
+	event.events = (events & LOOP_READ ? EPOLLIN : 0u) | (events & LOOP_WRITE ? EPOLLOUT : 0u);
+	if (!epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event))
+		return 0;
+	if (errno != ENOENT || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, source->fd, &event))
 		return -errno;
 	return 0;
 }

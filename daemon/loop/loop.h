@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The event loop of tapdisk: one thread, epoll, level-triggered. Sources are
- * part of the objects they serve; the loop owns none of them.
+ * The event loop of tapdisk: one thread, epoll, level-triggered unless a source
+ * says otherwise. Sources are part of the objects they serve; the loop owns none
+ * of them.
  */
 #ifndef LOOP_LOOP_H
 #define LOOP_LOOP_H
@@ -13,6 +14,8 @@ struct loop_source {
 	int fd;
 	/* May remove any source, its own too, and free what holds it. */
 	void (*ready)(struct loop_source *source);
+	/* Call @ready once each time that @fd is written to: nobody has to read it. */
+	bool edge;
 };
 
 /*
@@ -38,8 +41,19 @@ struct loop {
 int loop_init(struct loop *loop);
 void loop_uninit(struct loop *loop);
 
-/* Call @source->ready whenever @source->fd can be read. 0 or -errno. */
+/* Call @source->ready whenever @source->fd can be read, but see edge. 0 or -errno. */
 int loop_add(struct loop *loop, struct loop_source *source);
+
+/* What a source is waited for. */
+#define LOOP_READ	(1u << 0)
+#define LOOP_WRITE	(1u << 1)
+
+/*
+ * Call @source->ready whenever one of @events is possible without waiting, or the
+ * other end has gone; 0: never, as after loop_remove(). For sources in the loop and
+ * others. 0 or -errno.
+ */
+int loop_watch(struct loop *loop, struct loop_source *source, unsigned int events);
 /* Harmless for a source that is not in the loop, or whose fd is -1. */
 void loop_remove(struct loop *loop, struct loop_source *source);
 

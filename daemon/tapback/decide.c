@@ -91,14 +91,23 @@ static enum vbd_action decide_initialising(const struct vbd_view *view)
 	}
 }
 
+static enum vbd_action decide_in_use(const struct vbd_view *view)
+{
+	/* Unless Connected, it is left from before it closed. */
+	if (view->backend != XENBUS_CONNECTED)
+		return VBD_DISCONNECT;
+	if (view->resized)
+		return VBD_PUBLISH_SIZE;
+	return view->resize ? VBD_ASK_SIZE : VBD_WAIT;
+}
+
 /* The frontend offers a ring. It may skip Initialised. */
 static enum vbd_action decide_offer(const struct vbd_view *view)
 {
 	if (view->link == VBD_LINK_FRESH)
 		return VBD_PUBLISH;
 	if (view->link == VBD_LINK_CONNECTED)
-		/* Unless Connected, it is left from before it closed. */
-		return view->backend == XENBUS_CONNECTED ? VBD_WAIT : VBD_DISCONNECT;
+		return decide_in_use(view);
 	if (view->refused)
 		return view->backend == XENBUS_INIT_WAIT ||
 		       view->backend == XENBUS_CONNECTED ? VBD_FAIL : VBD_WAIT;
@@ -139,6 +148,17 @@ static bool must_look_up(const struct vbd_view *view)
 		view->backend == XENBUS_CLOSING);
 }
 
+/*
+ * The ring is to be served as if nothing had happened, whatever else is to be done
+ * with the disk: also a frontend that is Closing may still wait for answers.
+ */
+static bool must_resume(const struct vbd_view *view)
+{
+	return view->resume && view->link == VBD_LINK_READY && view->backend != XENBUS_CLOSED &&
+	       (view->frontend == XENBUS_INITIALISED || view->frontend == XENBUS_CONNECTED ||
+		view->frontend == XENBUS_CLOSING);
+}
+
 enum vbd_action vbd_decide(const struct vbd_view *view)
 {
 	if (view->link == VBD_LINK_BUSY)
@@ -151,6 +171,8 @@ enum vbd_action vbd_decide(const struct vbd_view *view)
 		return VBD_LOOK_UP;
 	if (view->frontend == XENBUS_GONE || view->domain_dead)
 		return decide_no_frontend(view);
+	if (must_resume(view))
+		return VBD_CONNECT;
 	if (!view->online && (view->backend == XENBUS_CLOSING ||
 			      view->backend == XENBUS_CLOSED))
 		return decide_unplug(view);

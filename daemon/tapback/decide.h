@@ -47,6 +47,9 @@ struct vbd_view {
 	 * tried again until it let go of it; see vbd_see_frontend().
 	 */
 	bool refused;
+	bool resume;		/* the ring was served, by a tapdisk that was killed */
+	bool resize;		/* the disk is said to have another size */
+	bool resized;		/* its size is known, and to be told */
 };
 
 enum vbd_action {
@@ -55,6 +58,8 @@ enum vbd_action {
 	VBD_LOOK_UP,		/* make the acquaintance of tapdisk */
 	VBD_CONNECT,		/* hand the frontend's ring to tapdisk */
 	VBD_PUBLISH,		/* tell the frontend: size, Connected */
+	VBD_ASK_SIZE,		/* ask tapdisk how large the disk is now */
+	VBD_PUBLISH_SIZE,	/* tell the frontend, by Connected once more */
 	VBD_DISCONNECT,		/* take it away, after all I/O ended */
 	VBD_FAIL,		/* say why it cannot go on, go to Closing */
 	VBD_CLOSING,		/* follow the frontend to Closing */

@@ -13,6 +13,9 @@
 #include "tapback/publish.h"
 
 #define ANSWER_TIMEOUT_MS	30000	/* for any answer of a tapdisk */
+#define REVIVER_TIMEOUT_MS	120000	/* for another tapdisk */
+#define BUSY_LOOK_MS		1000	/* between looks at what is overdue */
+#define RETRY_LOOK_MS		50	/* and at what is to be tried again; no faster than LOOK_REFILL_MS */
 #define LOOKS_MAX		32	/* at once, for a guest that changes its mind */
 #define LOOK_REFILL_MS		50	/* for one more */
 #define STEPS_MAX		16	/* of one look; more are a fault of ours */
@@ -129,6 +132,7 @@ static int load_frontend(struct device *device)
  */
 static int load(struct device *device)
 {
+	uint32_t discard = 1;
 	int err;
 
 	/* In this state it may be a device made anew in place of an old one. */
@@ -149,6 +153,9 @@ static int load(struct device *device)
 		return err;
 	device->readonly = node_starts(device, "mode", "r");
 	device->cdrom = node_starts(device, "device-type", "cdrom");
+	if (read_number(device, "discard-enable", 1, &discard))
+		discard = 1;
+	device->discard = discard;
 	return 1;
 }
 
@@ -179,6 +186,22 @@ static int look_at_backend(struct device *device)
 	return 0;
 }
 
+/*
+ * Whoever enlarged the disk says so in our directory. What it says is not
+ * looked at, only whether it is something new.
+ */
+static void look_at_size(struct device *device)
+{
+	CLEANUP_FREE char *text = NULL;
+
+	if (device->view.link != VBD_LINK_CONNECTED || read_node(device, "resize", &text))
+		return;
+	if (!strncmp(text, device->resize_seen, sizeof(device->resize_seen) - 1))
+		return;
+	snprintf(device->resize_seen, sizeof(device->resize_seen), "%s", text);
+	device->view.resize = true;
+}
+
 static int look_at_frontend(struct device *device)
 {
 	char path[STORE_PATH_MAX + 64], token[32];
@@ -202,6 +225,7 @@ static int act_init(struct device *device)
 	if (device->view.backend == XENBUS_INITIALISING) {
 		/* Whatever we knew was of a device that is no more. */
 		tapdisk_client_close(&device->client);
+		exchange_forget(device);
 		device->view.link = VBD_LINK_NONE;
 		device->view.script_done = false;
 		device->view.domain_dead = false;
@@ -246,8 +270,8 @@ static int read_ring(const struct store *store, xs_transaction_t t, void *contex
 
 	work->store = store;
 	work->t = t;
-	return frontend_read_ring(read_frontend_node, work, &work->ring, work->why,
-				  sizeof(work->why));
+	return frontend_read_ring(read_frontend_node, work, work->device->tapback->max_queues,
+				  &work->ring, work->why, sizeof(work->why));
 }
 
 static int act_connect(struct device *device)
@@ -279,6 +303,17 @@ static int act_publish(struct device *device)
 	return 0;
 }
 
+static int act_publish_size(struct device *device)
+{
+	int err = publish_size(device);
+
+	if (err)
+		return err;
+	device->view.resized = false;
+	say(device, LOG_INFO, "has a new size");
+	return 0;
+}
+
 static int act_fail(struct device *device)
 {
 	if (device->view.frontend == XENBUS_INITIALISED ||
@@ -300,6 +335,12 @@ static int act(struct device *device, enum vbd_action action)
 		return act_connect(device);
 	case VBD_PUBLISH:
 		return act_publish(device);
+	case VBD_ASK_SIZE:
+		device->view.resize = false;
+		exchange_ask_size(device);
+		return 0;
+	case VBD_PUBLISH_SIZE:
+		return act_publish_size(device);
 	case VBD_DISCONNECT:
 		exchange_disconnect(device);
 		return 0;
@@ -308,9 +349,11 @@ static int act(struct device *device, enum vbd_action action)
 	case VBD_CLOSING:
 		return publish_state(device, XENBUS_CLOSING);
 	case VBD_CLOSED:
+		exchange_forget(device);
 		return publish_state(device, XENBUS_CLOSED);
 	case VBD_DROP_LINK:
 		tapdisk_client_close(&device->client);
+		exchange_forget(device);
 		device->view.link = VBD_LINK_NONE;
 		return 0;
 	default:
@@ -331,6 +374,7 @@ static int look(struct device *device)
 	loaded = load(device);
 	if (loaded <= 0)
 		return loaded;
+	look_at_size(device);
 	err = look_at_frontend(device);
 	return err ? err : 1;
 }
@@ -363,6 +407,7 @@ bool device_run(struct device *device)
 			    device->domid, device->devid, strerror(-done));
 	device->dirty = done <= 0;
 	if (action == VBD_FORGET) {
+		exchange_forget(device);
 		publish_error_clear(device);
 		return false;
 	}
@@ -392,8 +437,27 @@ bool device_may_look(struct device *device, uint64_t now_ms)
 	return true;
 }
 
+int device_busy_ms(const struct device *device)
+{
+	if (device->view.link != VBD_LINK_BUSY)
+		return -1;
+	return device->retry_ms ? RETRY_LOOK_MS : BUSY_LOOK_MS;
+}
+
 void device_check_time(struct device *device, uint64_t now_ms)
 {
+	if (device->retry_ms) {
+		if (now_ms >= device->retry_ms)
+			exchange_retry(device);
+		return;
+	}
+	if (device->reviver.fd >= 0) {
+		if (now_ms - device->client.asked_ms >= REVIVER_TIMEOUT_MS)
+			exchange_lose(device, "tapdisk %d was killed, and no other one was started "
+				      "within %d seconds", device->client.pid,
+				      REVIVER_TIMEOUT_MS / 1000);
+		return;
+	}
 	if (device->view.link != VBD_LINK_BUSY ||
 	    now_ms - device->client.asked_ms < ANSWER_TIMEOUT_MS)
 		return;
@@ -440,6 +504,8 @@ int device_create(const struct tapback *tapback, const char *dir, uint32_t domid
 			.backend = XENBUS_INITIALISING,
 		},
 		.client = TAPDISK_CLIENT_INIT,
+		.kept = KEPT_INIT(domid, devid),
+		.reviver.fd = -1,
 		.guest_log = { .burst = GUEST_LOG_BURST },
 		.dirty = true,
 		.looks_left = LOOKS_MAX,
@@ -456,5 +522,8 @@ void device_destroy(struct device *device)
 		return;
 	unwatch_frontend(device);
 	tapdisk_client_close(&device->client);
+	/* It is not known to be over. */
+	kept_close(&device->kept);
+	exchange_forget(device);
 	free(device);
 }

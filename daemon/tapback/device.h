@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "loop/loop.h"
 #include "tapback/decide.h"
+#include "tapback/kept.h"
 #include "tapback/store.h"
 #include "tapback/tapdisk_client.h"
 
@@ -22,6 +23,7 @@ struct tapback {
 	struct loop *loop;
 	struct store *store;
 	const char *run_dir;		/* XENTAP_RUN_DIR but in tests */
+	unsigned int max_queues;	/* offered to each guest's disk */
 };
 
 /* What tapdisk says about its image ("info" in ctl_proto.h). */
@@ -31,7 +33,19 @@ struct geometry {
 	uint32_t physical_sector_size;	/* bytes */
 	bool readonly;
 	bool flush;
+	bool barrier;
+	bool persistent;
+	uint32_t indirect_segments;	/* 0: no indirect requests */
+	bool discard;
+	uint32_t discard_granularity;	/* bytes */
+	uint32_t discard_alignment;	/* bytes */
+	bool discard_secure;
+	bool journal;			/* it can keep one */
 };
+
+/* So often in so many ms another tapdisk is started for a disk; then it is given up. */
+#define DEVICE_RESTARTS_MAX	10u
+#define DEVICE_RESTARTS_MS	60000u
 
 struct device {
 	struct device *next;
@@ -42,12 +56,23 @@ struct device {
 	char frontend[STORE_PATH_MAX];	/* the guest's; "": not known yet */
 	bool readonly;			/* the toolstack says mode=r */
 	bool cdrom;
+	bool discard;			/* the toolstack allows it */
 
 	struct vbd_view view;
 	struct tapdisk_client client;
 	uint32_t minor;			/* tapdisk's name for its disk */
 	struct geometry geometry;
+	char resize_seen[24];		/* node "resize" as we last followed it */
 	bool draining;			/* the open question is "disconnect" */
+
+	struct kept kept;
+	struct loop_source reviver;	/* fd -1: none is at work */
+	uint64_t restarts_ms[DEVICE_RESTARTS_MAX];	/* the last ones; 0: none */
+	unsigned int next_restart;	/* in that ring */
+	uint64_t retry_ms;		/* when to try again to go on; 0: not */
+	uint64_t killed_ms;		/* since when nobody serves the ring */
+	enum vbd_link then;		/* the link once its tapdisk said what is kept */
+
 	bool overdue_said;
 
 	char why[DEVICE_WHY_MAX];	/* what last went wrong */
@@ -73,7 +98,10 @@ bool device_run(struct device *device);
 /* Whether a dirty device may be run now, or has had too many changes lately. */
 bool device_may_look(struct device *device, uint64_t now_ms);
 
-/* Give up answers that are overdue. */
+/* In how many ms device_check_time() is due; -1: not at all. */
+int device_busy_ms(const struct device *device);
+
+/* Give up answers that are overdue, and try again what is to be tried again. */
 void device_check_time(struct device *device, uint64_t now_ms);
 
 /* The set of running domains changed. */

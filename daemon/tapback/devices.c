@@ -5,15 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xen/xen.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "tapback/fdstore.h"
 
 #define WATCHES_MAX	256	/* read at a time */
 #define THROTTLED_MS	100	/* pause for devices that change too often */
-#define BUSY_MS		1000	/* between looks at answers overdue */
+#define DOMAINS_MS	100	/* between looks at which domains still run */
 
 #define TOKEN_BACKEND	"backend"
 #define TOKEN_DOMAINS	"domains"
@@ -65,6 +67,20 @@ static int scan_domain(struct devices *devices, const char *domain)
 	return err;
 }
 
+/* A domain's directory changed: perhaps it went, with all that was in it. */
+static int domain_changed(struct devices *devices, const char *domain)
+{
+	struct device *device;
+	uint32_t domid;
+
+	if (parse_u32(domain, DOMID_FIRST_RESERVED - 1, &domid))
+		return 0;
+	for (device = devices->first; device; device = device->next)
+		if (device->domid == domid)
+			device->dirty = true;
+	return scan_domain(devices, domain);
+}
+
 /* Look at all devices there are, and at all we know of. */
 static int scan(struct devices *devices)
 {
@@ -85,7 +101,7 @@ static int scan(struct devices *devices)
 static bool is_of_interest(const char *name)
 {
 	static const char *const names[] = {
-		"", "state", "online", "hotplug-status", "frontend", "frontend-id",
+		"", "state", "online", "hotplug-status", "frontend", "frontend-id", "resize",
 	};
 	size_t i;
 
@@ -102,11 +118,14 @@ static int backend_changed(struct devices *devices, const char *path)
 	char domain[16], disk[16];
 	const char *name = "";
 	uint32_t domid, devid;
-	int used = 0;
+	int used = 0, nr = 0;
 
-	if (strncmp(path, devices->dir, len) ||
-	    sscanf(path + len, "/%15[^/]/%15[^/]%n", domain, disk, &used) != 2)
+	if (!strncmp(path, devices->dir, len))
+		nr = sscanf(path + len, "/%15[^/]/%15[^/]%n", domain, disk, &used);
+	if (nr < 1)
 		return scan(devices);
+	if (nr < 2)
+		return domain_changed(devices, domain);
 	if (path[len + (size_t)used] == '/')
 		name = path + len + used + 1;
 	if (!is_of_interest(name) || parse_u32(domain, DOMID_FIRST_RESERVED - 1, &domid) ||
@@ -129,13 +148,10 @@ static void frontend_changed(struct devices *devices, const char *token)
 
 static int watch_fired(struct devices *devices, const char *path, const char *token)
 {
-	struct device *device;
-
 	if (!strcmp(token, TOKEN_BACKEND))
 		return backend_changed(devices, path);
 	if (!strcmp(token, TOKEN_DOMAINS))
-		for (device = devices->first; device; device = device->next)
-			device_check_domain(device);
+		devices->domains_changed = true;
 	else
 		frontend_changed(devices, token);
 	return 0;
@@ -164,11 +180,31 @@ static int sooner(int a_ms, int b_ms)
 	return a_ms < 0 || b_ms < a_ms ? b_ms : a_ms;
 }
 
+/*
+ * xenstored does not say which domain ended, so that each of them costs a question for
+ * every disk: many that end together are answered together. In how many ms to call
+ * again; -1: no need.
+ */
+static int check_domains(struct devices *devices, uint64_t now_ms)
+{
+	struct device *device;
+
+	if (!devices->domains_changed)
+		return -1;
+	if (now_ms - devices->domains_ms < DOMAINS_MS)
+		return DOMAINS_MS;
+	devices->domains_changed = false;
+	devices->domains_ms = now_ms;
+	for (device = devices->first; device; device = device->next)
+		device_check_domain(device);
+	return -1;
+}
+
 int devices_run(struct devices *devices)
 {
 	struct device **link = &devices->first, *device;
 	uint64_t now_ms = clock_ms();
-	int again_ms = -1;
+	int again_ms = check_domains(devices, now_ms);
 
 	while ((device = *link)) {
 		device_check_time(device, now_ms);
@@ -179,11 +215,24 @@ int devices_run(struct devices *devices)
 		}
 		if (device->dirty)
 			again_ms = sooner(again_ms, THROTTLED_MS);
-		else if (device->view.link == VBD_LINK_BUSY)
-			again_ms = sooner(again_ms, BUSY_MS);
+		else if (device_busy_ms(device) >= 0)
+			again_ms = sooner(again_ms, device_busy_ms(device));
 		link = &device->next;
 	}
 	return again_ms;
+}
+
+/* Of a device that is no more, nobody needs it. */
+static void take_kept(void *context, const char *name, int fd)
+{
+	struct devices *devices = context;
+	struct device *device;
+
+	for (device = devices->first; device; device = device->next)
+		if (kept_load(&device->kept, name, fd))
+			return;
+	close(fd);
+	fdstore_remove(name);
 }
 
 int devices_init(struct devices *devices, const struct tapback *tapback)
@@ -196,7 +245,11 @@ int devices_init(struct devices *devices, const struct tapback *tapback)
 	err = store_watch(tapback->store, devices->dir, TOKEN_BACKEND);
 	if (!err)
 		err = store_watch(tapback->store, "@releaseDomain", TOKEN_DOMAINS);
-	return err ? err : scan(devices);
+	if (!err)
+		err = scan(devices);
+	if (!err)
+		fdstore_load(take_kept, devices);
+	return err;
 }
 
 void devices_uninit(struct devices *devices)

@@ -9,6 +9,8 @@ struct devices {
 	const struct tapback *tapback;
 	char dir[STORE_PATH_MAX];	/* backend/vbd3 of our own domain */
 	struct device *first;
+	bool domains_changed;		/* some ended, and were not looked for yet */
+	uint64_t domains_ms;		/* when they were last looked for */
 };
 
 /* Set the watches and find the devices that are there. 0 or -errno. */

@@ -2,13 +2,22 @@
 #include "tapback/exchange.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "ctl/record.h"
 #include "tapback/guest_fds.h"
+#include "tapback/publish.h"
+#include "tapback/reviver.h"
+
+#define RETRY_MS	50	/* until the pages of a dead tapdisk are looked at again */
+#define LONG_MS		30000	/* after that time it is said that they are waited for */
 
 static struct device *device_of(struct tapdisk_client *client)
 {
@@ -20,7 +29,28 @@ static void set_link(struct device *device, enum vbd_link link)
 	device->view.link = link;
 	device->draining = false;
 	device->overdue_said = false;
+	device->retry_ms = 0;
 	device->dirty = true;
+	/* Nobody serves a ring, nor is about to. */
+	if (!device->view.resume && (link == VBD_LINK_NONE || link == VBD_LINK_READY ||
+				     link == VBD_LINK_LOST))
+		kept_drop(&device->kept);
+}
+
+static void end_reviver(struct device *device)
+{
+	if (device->reviver.fd < 0)
+		return;
+	loop_remove(device->tapback->loop, &device->reviver);
+	reviver_stop(fd_take(&device->reviver.fd));
+}
+
+void exchange_forget(struct device *device)
+{
+	device->view.resume = false;
+	device->retry_ms = 0;
+	end_reviver(device);
+	kept_drop(&device->kept);
 }
 
 void exchange_lose(struct device *device, const char *format, ...)
@@ -32,6 +62,7 @@ void exchange_lose(struct device *device, const char *format, ...)
 	va_end(args);
 	device->unreported = true;
 	tapdisk_client_close(&device->client);
+	exchange_forget(device);
 	set_link(device, VBD_LINK_LOST);
 }
 
@@ -44,14 +75,124 @@ void exchange_refuse(struct device *device, const char *format, ...)
 	va_end(args);
 	device->unreported = true;
 	device->view.refused = true;
+	device->view.resume = false;
 	set_link(device, VBD_LINK_READY);
+}
+
+/* ---- a tapdisk that was killed ---- */
+
+/* Another one was started, or not: its pid is in the record. */
+static void reviver_ready(struct loop_source *source)
+{
+	struct device *device = (struct device *)((char *)source - offsetof(struct device, reviver));
+	struct ctl_msg record = CTL_MSG_INIT;
+	int64_t pid = 0;
+	int err;
+
+	loop_remove(device->tapback->loop, source);
+	err = reviver_end(fd_take(&source->fd));
+	if (!err)
+		err = record_read(device->tapback->run_dir, (int)device->minor, &record);
+	if (!err)
+		err = ctl_get_int(&record, "pid", 1, INT32_MAX, &pid);
+	ctl_msg_clear(&record);
+	if (!err)
+		err = publish_pid(device, (int)pid);
+	/* A device that was removed meanwhile has no more use for it. */
+	if (!err || err == -ENOENT)
+		set_link(device, VBD_LINK_NONE);
+	else
+		exchange_lose(device, "tapdisk %d was killed, and no other one could be started; see "
+			      "journalctl -t tap-ctl", device->client.pid);
+}
+
+/* Whether it was not done too often lately; counts this time. */
+static bool may_restart(struct device *device)
+{
+	uint64_t *oldest = &device->restarts_ms[device->next_restart];
+	uint64_t now_ms = clock_ms();
+
+	if (*oldest && now_ms - *oldest < DEVICE_RESTARTS_MS)
+		return false;
+	*oldest = now_ms;
+	device->next_restart = (device->next_restart + 1) % DEVICE_RESTARTS_MAX;
+	return true;
+}
+
+/* The client is closed. Have another tapdisk go on, if there is anything to go on with. */
+static bool revive(struct device *device)
+{
+	int pid = device->client.pid;
+	int fd;
+
+	if (device->draining || !kept_is_serving(&device->kept))
+		return false;
+	/*
+	 * It has closed the connection, no more, and is asked again what it serves; or it
+	 * is dying, with its listening socket not closed yet, and the question comes to
+	 * nothing and back to here, with all that is kept.
+	 */
+	fd = ctl_connect_in(device->tapback->run_dir, pid);
+	if (fd >= 0) {
+		close(fd);
+		if (!device_may_look(device, clock_ms()))
+			return false;
+		exchange_look_up(device, pid);
+		return true;
+	}
+	if (!may_restart(device)) {
+		log_error("domain %u, disk %u: tapdisk %d ended, as %u before it in %u seconds; its "
+			  "disk is given up", device->domid, device->devid, pid,
+			  DEVICE_RESTARTS_MAX, DEVICE_RESTARTS_MS / 1000);
+		return false;
+	}
+	fd = reviver_start(device->minor);
+	device->reviver = (struct loop_source){ .fd = fd < 0 ? -1 : fd, .ready = reviver_ready };
+	if (fd < 0 || loop_add(device->tapback->loop, &device->reviver)) {
+		log_error("domain %u, disk %u: tapdisk %d ended, and nobody can be asked to start "
+			  "another one: %s", device->domid, device->devid, pid,
+			  fd < 0 ? strerror(-fd) : "no memory");
+		end_reviver(device);
+		return false;
+	}
+	log_warning("domain %u, disk %u: tapdisk %d has ended; the guest waits for another one",
+		    device->domid, device->devid, pid);
+	device->view.resume = true;
+	device->killed_ms = clock_ms();
+	device->client.asked_ms = device->killed_ms;
+	set_link(device, VBD_LINK_BUSY);
+	return true;
+}
+
+/* As long as I/O of the dead tapdisk lasts, nobody may answer in its place. */
+static void try_later(struct device *device)
+{
+	uint64_t now_ms = clock_ms();
+	bool said = device->overdue_said;
+
+	set_link(device, VBD_LINK_BUSY);
+	device->retry_ms = now_ms + RETRY_MS;
+	device->overdue_said = said || now_ms - device->killed_ms > LONG_MS;
+	if (device->overdue_said && !said)
+		log_warning("domain %u, disk %u: I/O of the tapdisk that was killed is not over yet",
+			    device->domid, device->devid);
+}
+
+void exchange_retry(struct device *device)
+{
+	bool said = device->overdue_said;
+
+	set_link(device, VBD_LINK_READY);
+	device->overdue_said = said;
 }
 
 static void lost(struct tapdisk_client *client)
 {
-	exchange_lose(device_of(client),
-		      "tapdisk %d ended while its disk was in use; see journalctl _PID=%d",
-		      client->pid, client->pid);
+	struct device *device = device_of(client);
+
+	if (!revive(device))
+		exchange_lose(device, "tapdisk %d ended while its disk was in use; "
+			      "see journalctl _PID=%d", client->pid, client->pid);
 }
 
 /* The answer to @what is @err and of no use: the tapdisk is lost. */
@@ -61,7 +202,7 @@ static void lose_by_answer(struct device *device, const char *what, int err,
 	if (reply)
 		exchange_lose(device, "tapdisk %d, %s: %s", device->client.pid, what,
 			      ctl_reply_sentence(reply));
-	else
+	else if (!revive(device))
 		exchange_lose(device, "tapdisk %d ended at \"%s\" (%s); see journalctl _PID=%d",
 			      device->client.pid, what, strerror(-err), device->client.pid);
 }
@@ -101,25 +242,56 @@ static int request_vbd(const struct device *device, struct ctl_msg *request,
 	return err;
 }
 
-/* Whether @reply to "arena" holds an arena of @device. */
+/* Whether @reply to "arena" names @device. */
 static bool serves_device(const struct device *device, const struct ctl_msg *reply)
 {
-	struct json_object *arenas;
+	struct json_object *frontends;
 	struct ctl_msg view = { 0 };
 	int64_t domid, devid;
 	size_t i;
 
-	if (!json_object_object_get_ex(reply->json, "arenas", &arenas) ||
-	    !json_object_is_type(arenas, json_type_array))
+	if (!json_object_object_get_ex(reply->json, "frontends", &frontends) ||
+	    !json_object_is_type(frontends, json_type_array))
 		return false;
-	for (i = 0; i < json_object_array_length(arenas); i++) {
-		view.json = json_object_array_get_idx(arenas, i);
+	for (i = 0; i < json_object_array_length(frontends); i++) {
+		view.json = json_object_array_get_idx(frontends, i);
 		if (json_object_is_type(view.json, json_type_object) &&
 		    !ctl_get_int(&view, "domid", device->domid, device->domid, &domid) &&
 		    !ctl_get_int(&view, "devid", device->devid, device->devid, &devid))
 			return true;
 	}
 	return false;
+}
+
+/* ---- what to keep ---- */
+
+static void journal_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply)
+{
+	struct device *device = device_of(client);
+
+	if (err && !reply) {
+		lose_by_answer(device, "journal", err, NULL);
+		return;
+	}
+	/* One that keeps none, or is of a version before: the disk ends with it. */
+	if (err || kept_take(&device->kept, reply))
+		kept_drop(&device->kept);
+	set_link(device, device->then);
+}
+
+/* The ring is served: what will it take to go on with it? */
+static void ask_journal(struct device *device, enum vbd_link then)
+{
+	struct ctl_msg request = CTL_MSG_INIT;
+	int err;
+
+	if (!device->geometry.journal) {
+		set_link(device, then);
+		return;
+	}
+	device->then = then;
+	err = request_vbd(device, &request, "journal");
+	ask(device, &request, err, journal_answered);
 }
 
 static void arena_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply)
@@ -131,25 +303,55 @@ static void arena_answered(struct tapdisk_client *client, int err, struct ctl_ms
 		return;
 	}
 	if (serves_device(device, reply)) {
-		set_link(device, VBD_LINK_CONNECTED);
+		ask_journal(device, VBD_LINK_CONNECTED);
+		return;
+	}
+	/* It was started in place of one that was killed, and then so were we. */
+	if (kept_is_serving(&device->kept)) {
+		device->view.resume = true;
+		device->killed_ms = clock_ms();
+		set_link(device, VBD_LINK_READY);
 		return;
 	}
 	/* Its ring was in use: it cannot be taken up again from the middle. */
+	exchange_forget(device);
 	exchange_refuse(device, "tapdisk %d serves its disk, but no longer this guest",
 			client->pid);
+}
+
+static int parse_discard(const struct ctl_msg *reply, struct geometry *geometry)
+{
+	int64_t granularity, alignment;
+
+	if (ctl_get_bool(reply, "discard", &geometry->discard) ||
+	    ctl_get_int(reply, "discard_granularity", 0, UINT32_MAX, &granularity) ||
+	    ctl_get_int(reply, "discard_alignment", 0, UINT32_MAX, &alignment) ||
+	    ctl_get_bool(reply, "discard_secure", &geometry->discard_secure))
+		return -EINVAL;
+	geometry->discard_granularity = (uint32_t)granularity;
+	geometry->discard_alignment = (uint32_t)alignment;
+	return 0;
 }
 
 /* 0 or -EINVAL. */
 static int parse_geometry(const struct ctl_msg *reply, struct geometry *geometry)
 {
-	int64_t sectors, size, physical;
+	int64_t sectors, size, physical, indirect;
 
 	if (ctl_get_int(reply, "sectors", 0, INT64_MAX / 512, &sectors) ||
 	    ctl_get_int(reply, "sector_size", 512, 65536, &size) ||
 	    ctl_get_int(reply, "physical_sector_size", size, INT32_MAX, &physical) ||
 	    ctl_get_bool(reply, "readonly", &geometry->readonly) ||
-	    ctl_get_bool(reply, "flush", &geometry->flush))
+	    ctl_get_bool(reply, "flush", &geometry->flush) ||
+	    ctl_get_bool(reply, "barrier", &geometry->barrier) ||
+	    ctl_get_bool(reply, "persistent", &geometry->persistent) ||
+	    ctl_get_int(reply, "max_indirect_segments", 0, INDIRECT_SEGMENTS_MAX, &indirect) ||
+	    parse_discard(reply, geometry))
 		return -EINVAL;
+	/* Versions before this one do not speak of it. */
+	if (ctl_get_bool(reply, "journal", &geometry->journal))
+		geometry->journal = false;
+	geometry->indirect_segments = (uint32_t)indirect;
 	geometry->sectors = (uint64_t)sectors;
 	geometry->sector_size = (uint32_t)size;
 	geometry->physical_sector_size = (uint32_t)physical;
@@ -170,14 +372,39 @@ static void info_answered(struct tapdisk_client *client, int err, struct ctl_msg
 			      client->pid);
 		return;
 	}
-	if (device->view.backend != XENBUS_CONNECTED &&
-	    device->view.backend != XENBUS_CLOSING) {
+	if (device->view.resume || (device->view.backend != XENBUS_CONNECTED &&
+				    device->view.backend != XENBUS_CLOSING)) {
 		set_link(device, VBD_LINK_READY);
 		return;
 	}
 	/* The disk may be in use since before we started: look, don't touch. */
 	err = request_minor(device, &request, "arena");
 	ask(device, &request, err, arena_answered);
+}
+
+static void size_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply)
+{
+	struct device *device = device_of(client);
+	struct geometry geometry;
+
+	if (err) {
+		lose_by_answer(device, "info", err, reply);
+		return;
+	}
+	/* All else a frontend has taken for granted. */
+	if (!parse_geometry(reply, &geometry)) {
+		device->geometry.sectors = geometry.sectors;
+		device->view.resized = true;
+	}
+	set_link(device, VBD_LINK_CONNECTED);
+}
+
+void exchange_ask_size(struct device *device)
+{
+	struct ctl_msg request = CTL_MSG_INIT;
+	int err = request_minor(device, &request, "info");
+
+	ask(device, &request, err, size_answered);
 }
 
 void exchange_look_up(struct device *device, int pid)
@@ -187,6 +414,10 @@ void exchange_look_up(struct device *device, int pid)
 
 	err = tapdisk_client_open(&device->client, device->tapback->loop,
 				  device->tapback->run_dir, pid, lost);
+	/* For revive(), and for what is said. */
+	device->client.pid = pid;
+	if (err == -ESRCH && revive(device))
+		return;
 	if (err == -ESRCH) {
 		exchange_lose(device, "tapdisk %d is not running; see journalctl _PID=%d", pid,
 			      pid);
@@ -200,15 +431,33 @@ void exchange_look_up(struct device *device, int pid)
 	ask(device, &request, err, info_answered);
 }
 
+/* The ring is served; if it is served again, the frontend need not know. */
+static void connected(struct device *device)
+{
+	enum vbd_link then = VBD_LINK_FRESH;
+
+	if (device->view.resume) {
+		log_warning("domain %u, disk %u: tapdisk %d goes on", device->domid, device->devid,
+			    device->client.pid);
+		if (device->view.backend != XENBUS_INIT_WAIT)
+			then = VBD_LINK_CONNECTED;
+	}
+	device->view.resume = false;
+	ask_journal(device, then);
+}
+
 static void connect_answered(struct tapdisk_client *client, int err,
 			     struct ctl_msg *reply)
 {
 	struct device *device = device_of(client);
+	bool resume = device->view.resume;
 
-	if (!err)
-		set_link(device, VBD_LINK_FRESH);
+	if (!err || (err == -EALREADY && resume))
+		connected(device);
 	else if (!reply)
 		lose_by_answer(device, "connect", err, NULL);
+	else if (err == -EBUSY && resume)
+		try_later(device);
 	else if (err == -EALREADY)
 		/* From before we started: it is taken away, then connected. */
 		set_link(device, VBD_LINK_CONNECTED);
@@ -217,43 +466,110 @@ static void connect_answered(struct tapdisk_client *client, int err,
 				client->pid, ctl_reply_sentence(reply));
 }
 
-/* Member "grefs" of @request. */
-static int set_grefs(struct ctl_msg *request, const struct frontend_ring *ring)
+/* One of member "queues", or NULL without memory. */
+static struct json_object *make_queue(const struct frontend_queue *queue, unsigned int nr_grefs)
 {
-	struct json_object *list = json_object_new_array_ext((int)ring->nr_grefs);
+	struct json_object *object = json_object_new_object();
+	struct json_object *grefs = json_object_new_array_ext((int)nr_grefs);
 	unsigned int i;
 
-	if (!list || json_object_object_add(request->json, "grefs", list)) {
+	for (i = 0; grefs && i < nr_grefs; i++)
+		json_object_array_add(grefs, json_object_new_int64(queue->grefs[i]));
+	if (!object || !grefs || json_object_object_add(object, "grefs", grefs)) {
+		json_object_put(object);
+		json_object_put(grefs);
+		return NULL;
+	}
+	json_object_object_add(object, "port", json_object_new_int64(queue->port));
+	return object;
+}
+
+static int set_queues(struct ctl_msg *request, const struct frontend_ring *ring)
+{
+	struct json_object *list = json_object_new_array_ext((int)ring->nr_queues);
+	unsigned int i;
+
+	if (!list || json_object_object_add(request->json, "queues", list)) {
 		json_object_put(list);
 		return -ENOMEM;
 	}
-	for (i = 0; i < ring->nr_grefs; i++)
-		if (json_object_array_add(list, json_object_new_int64(ring->grefs[i])))
+	for (i = 0; i < ring->nr_queues; i++) {
+		struct json_object *queue = make_queue(&ring->queues[i], ring->nr_grefs);
+
+		if (!queue || json_object_array_add(list, queue)) {
+			json_object_put(queue);
 			return -ENOMEM;
+		}
+	}
 	return 0;
+}
+
+/* What tapdisk needs to reach the guest. How many for each queue, or -errno. */
+static int open_fds(const struct device *device, const struct frontend_ring *ring,
+		    struct ctl_msg *request, char *why, size_t why_size)
+{
+	unsigned int i;
+	int nr = 0;
+
+	_Static_assert(QUEUES_MAX * GUEST_FDS_MAX <= CTL_MSG_FDS, "one message");
+	for (i = 0; i < ring->nr_queues; i++) {
+		nr = guest_fds_open(device->domid, request->fds + request->nr_fds, why, why_size);
+		if (nr < 0)
+			return nr;
+		request->nr_fds += (unsigned int)nr;
+	}
+	return nr;
+}
+
+/* The journal is the last descriptor: the one that was left, or a new one. */
+static int add_journal(struct device *device, struct ctl_msg *request)
+{
+	int fd;
+
+	_Static_assert(QUEUES_MAX * GUEST_FDS_MAX < CTL_MSG_FDS, "room for one more");
+	if (!device->geometry.journal)
+		return device->view.resume ? -EOPNOTSUPP : 0;
+	/* Without one the disk is served as well, but lost when its tapdisk is killed. */
+	if (!device->view.resume && kept_make(&device->kept))
+		return 0;
+	fd = fcntl(device->kept.journal, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	request->fds[request->nr_fds++] = fd;
+	return ctl_set_bool(request, "journal", true);
 }
 
 void exchange_connect(struct device *device, const struct frontend_ring *ring)
 {
 	struct ctl_msg request = CTL_MSG_INIT;
 	char why[256];
-	int err;
+	int nr_fds, err;
 
-	err = guest_fds_open(device->domid, request.fds, why, sizeof(why));
-	if (err) {
+	if (device->view.resume && kept_is_in_use(&device->kept)) {
+		try_later(device);
+		return;
+	}
+	nr_fds = open_fds(device, ring, &request, why, sizeof(why));
+	if (nr_fds < 0) {
+		ctl_msg_clear(&request);
 		exchange_refuse(device, "%s", why);
 		return;
 	}
-	request.nr_fds = NR_GUEST_FDS;
 	err = request_vbd(device, &request, "connect");
 	if (!err)
-		err = set_grefs(&request, ring);
-	if (!err)
-		err = ctl_set_int(&request, "port", ring->port);
+		err = set_queues(&request, ring);
 	if (!err)
 		err = ctl_set_string(&request, "protocol", ring->protocol);
 	if (!err)
 		err = ctl_set_bool(&request, "readonly", device->readonly);
+	if (!err)
+		err = ctl_set_bool(&request, "persistent", ring->persistent);
+	if (!err)
+		err = ctl_set_bool(&request, "discard", publish_offers_discard(device));
+	if (!err && nr_fds != GUEST_FDS_MAX)
+		err = ctl_set_bool(&request, "gntdev", true);
+	if (!err)
+		err = add_journal(device, &request);
 	ask(device, &request, err, connect_answered);
 }
 

@@ -11,8 +11,15 @@
 #include "tapback/frontend.h"
 
 void exchange_look_up(struct device *device, int pid);
+/* Ask for the size again; the ring stays connected. */
+void exchange_ask_size(struct device *device);
 void exchange_connect(struct device *device, const struct frontend_ring *ring);
 void exchange_disconnect(struct device *device);
+
+/* Nothing is to be taken up again of what the frontend had. */
+void exchange_forget(struct device *device);
+/* It is time to try again to go on with the ring. */
+void exchange_retry(struct device *device);
 
 /* The tapdisk is of no more use; device->why says why. */
 __attribute__((format(printf, 2, 3)))

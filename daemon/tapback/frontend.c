@@ -86,43 +86,110 @@ static int read_ring_size(const struct reader *from, struct frontend_ring *ring,
 	return 0;
 }
 
-static int read_grefs(const struct reader *from, struct frontend_ring *ring)
+/* Pages and ports of all queues are different ones. */
+static int check_duplicates(const struct reader *from, const struct frontend_ring *ring)
 {
-	bool numbered = false;
+	unsigned int nr = ring->nr_queues * ring->nr_grefs;
 	unsigned int i, k;
-	char name[32];
-	int err;
 
-	err = read_ring_size(from, ring, &numbered);
-	if (err)
-		return err;
-	if (!numbered)
-		return require_number(from, "ring-ref", UINT32_MAX, &ring->grefs[0]);
-	for (i = 0; i < ring->nr_grefs; i++) {
-		snprintf(name, sizeof(name), "ring-ref%u", i);
-		err = require_number(from, name, UINT32_MAX, &ring->grefs[i]);
-		if (err)
-			return err;
+	for (i = 0; i < nr; i++)
 		for (k = 0; k < i; k++)
-			if (ring->grefs[k] == ring->grefs[i])
-				return refuse(from,
-					      "the guest names one page for ring-ref%u and %u",
-					      k, i);
-	}
+			if (ring->queues[k / ring->nr_grefs].grefs[k % ring->nr_grefs] ==
+			    ring->queues[i / ring->nr_grefs].grefs[i % ring->nr_grefs])
+				return refuse(from, "the guest names one page twice, for queues "
+					      "%u and %u", k / ring->nr_grefs, i / ring->nr_grefs);
+	for (i = 0; i < ring->nr_queues; i++)
+		for (k = 0; k < i; k++)
+			if (ring->queues[k].port == ring->queues[i].port)
+				return refuse(from, "the guest names one event-channel for queues "
+					      "%u and %u", k, i);
 	return 0;
 }
 
-/* Several queues are not offered; a frontend may say that it uses one. */
-static int check_queues(const struct reader *from)
+/* The pages of one ring, in nodes that begin with @prefix. */
+static int read_grefs(const struct reader *from, const char *prefix, bool numbered,
+		      unsigned int nr, uint32_t *grefs)
 {
-	uint32_t queues;
+	unsigned int i;
+	char name[48];
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++) {
+		if (numbered)
+			snprintf(name, sizeof(name), "%sring-ref%u", prefix, i);
+		else
+			snprintf(name, sizeof(name), "%sring-ref", prefix);
+		err = require_number(from, name, UINT32_MAX, &grefs[i]);
+	}
+	return err;
+}
+
+static int read_queue(const struct reader *from, const char *prefix, bool numbered,
+		      unsigned int nr_grefs, struct frontend_queue *queue)
+{
+	char name[48];
+	int err;
+
+	err = read_grefs(from, prefix, numbered, nr_grefs, queue->grefs);
+	if (err)
+		return err;
+	snprintf(name, sizeof(name), "%sevent-channel", prefix);
+	err = require_number(from, name, EVTCHN_FIFO_NR_CHANNELS - 1, &queue->port);
+	if (!err && !queue->port)
+		err = refuse(from, "the guest's %s is 0", name);
+	return err;
+}
+
+/*
+ * How many queues, and whether they have directories of their own. One queue
+ * may be described in either way, and is looked for at the old place first.
+ */
+static int read_nr_queues(const struct reader *from, unsigned int max,
+			  struct frontend_ring *ring, bool *own)
+{
+	uint32_t queues = 1, port;
 	int found = read_number(from, "multi-queue-num-queues", UINT32_MAX, &queues);
 
 	if (found < 0)
 		return found;
-	if (found && queues != 1)
-		return refuse(from, "the guest uses %u queues, which were not offered", queues);
-	return 0;
+	if (!queues || queues > max)
+		return refuse(from, "the guest uses %u queues, of which 1 to %u were offered",
+			      queues, max);
+	ring->nr_queues = queues;
+	*own = queues > 1;
+	if (!found || queues > 1)
+		return 0;
+	found = read_number(from, "event-channel", UINT32_MAX, &port);
+	*own = !found;
+	return found < 0 ? found : 0;
+}
+
+static int read_queues(const struct reader *from, unsigned int max, struct frontend_ring *ring)
+{
+	bool own = false, numbered = false;
+	char prefix[24] = "";
+	unsigned int i;
+	int err;
+
+	err = read_nr_queues(from, max, ring, &own);
+	if (!err)
+		err = read_ring_size(from, ring, &numbered);
+	for (i = 0; i < ring->nr_queues && !err; i++) {
+		if (own)
+			snprintf(prefix, sizeof(prefix), "queue-%u/", i);
+		err = read_queue(from, prefix, numbered, ring->nr_grefs, &ring->queues[i]);
+	}
+	return err ? err : check_duplicates(from, ring);
+}
+
+/* Anything but a 1 is no promise. */
+static int read_persistent(const struct reader *from, struct frontend_ring *ring)
+{
+	CLEANUP_FREE char *text = NULL;
+	int err = from->read(from->context, "feature-persistent", &text);
+
+	ring->persistent = !err && !strcmp(text, "1");
+	return err == -ENOENT || err == -EINVAL ? 0 : err;
 }
 
 static int read_protocol(const struct reader *from, struct frontend_ring *ring)
@@ -155,22 +222,17 @@ static int read_protocol(const struct reader *from, struct frontend_ring *ring)
 	return refuse(from, "the guest's ring has a protocol that this host does not know");
 }
 
-int frontend_read_ring(frontend_reader read, void *context,
+int frontend_read_ring(frontend_reader read, void *context, unsigned int max_queues,
 		       struct frontend_ring *ring, char *why, size_t why_size)
 {
 	const struct reader from = { read, context, why, why_size };
 	int err;
 
 	*ring = (struct frontend_ring){ .nr_grefs = 1 };
-	err = check_queues(&from);
-	if (!err)
-		err = read_grefs(&from, ring);
-	if (!err)
-		err = require_number(&from, "event-channel", EVTCHN_FIFO_NR_CHANNELS - 1,
-				     &ring->port);
-	if (!err && !ring->port)
-		err = refuse(&from, "the guest's event-channel is 0");
+	err = read_queues(&from, max_queues, ring);
 	if (!err)
 		err = read_protocol(&from, ring);
+	if (!err)
+		err = read_persistent(&from, ring);
 	return err;
 }

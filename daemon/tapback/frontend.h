@@ -7,6 +7,7 @@
 #ifndef TAPBACK_FRONTEND_H
 #define TAPBACK_FRONTEND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,11 +15,20 @@
 #define RING_PAGE_ORDER_MAX	4
 #define RING_PAGES_MAX		(1u << RING_PAGE_ORDER_MAX)
 
-struct frontend_ring {
+#define QUEUES_MAX		8u
+#define INDIRECT_SEGMENTS_MAX	256	/* as in tapdisk */
+
+struct frontend_queue {
 	uint32_t grefs[RING_PAGES_MAX];
-	unsigned int nr_grefs;		/* a power of two */
 	uint32_t port;			/* event channel, not 0 */
+};
+
+struct frontend_ring {
+	struct frontend_queue queues[QUEUES_MAX];
+	unsigned int nr_queues;
+	unsigned int nr_grefs;		/* of each queue; a power of two */
 	const char *protocol;		/* as in "connect" of ctl_proto.h */
+	bool persistent;		/* it will use its grants again */
 };
 
 /*
@@ -28,10 +38,10 @@ struct frontend_ring {
 typedef int (*frontend_reader)(void *context, const char *name, char **text);
 
 /*
- * Collect the ring's description. 0; -EINVAL with one sentence in @why (of
+ * Collect the rings' description, of at most @max_queues. 0; -EINVAL with one sentence in @why (of
  * @why_size bytes); or the error of @read, which is not the guest's fault.
  */
-int frontend_read_ring(frontend_reader read, void *context,
+int frontend_read_ring(frontend_reader read, void *context, unsigned int max_queues,
 		       struct frontend_ring *ring, char *why, size_t why_size);
 
 #endif /* TAPBACK_FRONTEND_H */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -58,23 +59,73 @@ static int open_evtchn(uint32_t domid, char *why, size_t why_size)
 	return err;
 }
 
-int guest_fds_open(uint32_t domid, int fds[NR_GUEST_FDS], char *why, size_t why_size)
+static bool is_missing(int err)
 {
-	int i, fd;
+	return err == -ENOENT || err == -ENXIO || err == -ENODEV;
+}
 
-	for (i = 0; i < NR_GUEST_FDS; i++)
-		fds[i] = -1;
-	for (i = 0; i < NR_GUEST_FDS; i++) {
-		fd = i < 2 ? open_tap(domid, why, why_size) :
-			     open_evtchn(domid, why, why_size);
-		if (fd < 0)
-			goto err_close;
-		fds[i] = fd;
+/* The two arenas; or, without the module, gntdev alone. How many, or -errno. */
+static int open_grants(uint32_t domid, int fds[GUEST_FDS_MAX], char *why, size_t why_size)
+{
+	char why_not[256];
+
+	fds[0] = open_tap(domid, why, why_size);
+	if (fds[0] >= 0) {
+		fds[1] = open_tap(domid, why, why_size);
+		return fds[1] < 0 ? fds[1] : 2;
 	}
-	return 0;
+	if (!is_missing(fds[0]))
+		return fds[0];
+	/* Should that be missing too, the module is what the host lacks. */
+	fds[0] = open_node(GNTDEV_NODE, "xen-gntdev", why_not, sizeof(why_not));
+	return fds[0] < 0 ? fds[0] : 1;
+}
 
-err_close:
-	while (i-- > 0)
+int guest_fds_open(uint32_t domid, int fds[GUEST_FDS_MAX], char *why, size_t why_size)
+{
+	int i, nr, err;
+
+	for (i = 0; i < GUEST_FDS_MAX; i++)
+		fds[i] = -1;
+	nr = open_grants(domid, fds, why, why_size);
+	if (nr > 0) {
+		fds[nr] = open_evtchn(domid, why, why_size);
+		if (fds[nr] >= 0)
+			return nr + 1;
+	}
+	err = nr < 0 ? nr : fds[nr];
+	for (i = 0; i < GUEST_FDS_MAX; i++)
 		fd_close(&fds[i]);
-	return fd;
+	return err;
+}
+
+#define QUERY_CHUNK	32u
+
+static bool chunk_in_use(int fd, uint64_t address, uint32_t nr)
+{
+	struct xentap_query_addr entries[QUERY_CHUNK] = { 0 };
+	struct xentap_query query = { .entries = (uintptr_t)entries, .nr = nr };
+	uint32_t i;
+
+	for (i = 0; i < nr; i++)
+		entries[i].addr = address + (uint64_t)i * XENTAP_SLOT_BYTES;
+	/* Of an arena that cannot be asked nothing more will be known. */
+	if (ioctl(fd, XENTAP_IOC_QUERY, &query))
+		return false;
+	for (i = 0; i < nr; i++)
+		if (!entries[i].status)
+			return true;
+	return false;
+}
+
+bool guest_fds_in_use(int fd, uint64_t base, uint32_t slots)
+{
+	uint32_t done, nr;
+
+	for (done = 0; done < slots; done += nr) {
+		nr = slots - done < QUERY_CHUNK ? slots - done : QUERY_CHUNK;
+		if (chunk_in_use(fd, base + (uint64_t)done * XENTAP_SLOT_BYTES, nr))
+			return true;
+	}
+	return false;
 }

@@ -6,15 +6,23 @@
 #ifndef TAPBACK_GUEST_FDS_H
 #define TAPBACK_GUEST_FDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define NR_GUEST_FDS 3	/* in the order of "connect" in ctl_proto.h */
+#define GUEST_FDS_MAX 3	/* in the order of "connect" in ctl_proto.h */
 
 /*
- * Open the three and restrict each to @domid. 0, or -errno with all of @fds
- * -1 and one sentence in @why.
+ * Open them and restrict each to @domid. How many: three, or two where the module
+ * is missing: gntdev, which nobody can restrict, and event channels. Or -errno
+ * with all of @fds -1 and one sentence in @why.
  */
-int guest_fds_open(uint32_t domid, int fds[NR_GUEST_FDS], char *why, size_t why_size);
+int guest_fds_open(uint32_t domid, int fds[GUEST_FDS_MAX], char *why, size_t why_size);
+
+/*
+ * Whether grants are mapped in an arena's @slots, from address @base of a tapdisk that
+ * need not be there any more; also those that only I/O still holds.
+ */
+bool guest_fds_in_use(int fd, uint64_t base, uint32_t slots);
 
 #endif /* TAPBACK_GUEST_FDS_H */

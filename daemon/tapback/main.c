@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/paths.h"
 #include "tapback/devices.h"
+#include "tapback/frontend.h"
 
 /* The first release whose xl accepts backendtype=tap. */
 #define XEN_MAJOR	4
@@ -30,6 +33,7 @@ struct daemon {
 	struct devices devices;
 	struct loop_source watches;	/* of xenstore */
 	struct loop_source signals;
+	unsigned int max_queues;
 	int err;			/* why the loop was stopped, or 0 */
 };
 
@@ -38,16 +42,31 @@ static struct daemon *daemon_of_watches(struct loop_source *source)
 	return (struct daemon *)((char *)source - offsetof(struct daemon, watches));
 }
 
+static void store_lost(struct daemon *daemon, int err)
+{
+	daemon->err = err;
+	log_error("xenstored ended or does not answer (%s); disks keep running, "
+		  "tapback must be started again", strerror(-err));
+	loop_stop(&daemon->loop);
+}
+
 static void watches_ready(struct loop_source *source)
 {
 	struct daemon *daemon = daemon_of_watches(source);
+	int err = devices_read_watches(&daemon->devices);
 
-	daemon->err = devices_read_watches(&daemon->devices);
-	if (!daemon->err)
-		return;
-	log_error("xenstored ended or does not answer (%s); disks keep running, "
-		  "tapback must be started again", strerror(-daemon->err));
-	loop_stop(&daemon->loop);
+	if (err)
+		store_lost(daemon, err);
+}
+
+/* libxenstore does not tell who waits for watches that there will be none any more. */
+static void ask_store(struct daemon *daemon)
+{
+	uint32_t domid;
+	int err = store_read_u32(&daemon->store, XBT_NULL, "domid", UINT16_MAX, &domid);
+
+	if (err)
+		store_lost(daemon, err);
 }
 
 static void signals_ready(struct loop_source *source)
@@ -102,8 +121,11 @@ static void warn_about_host(void)
 			    "use Xen %d.%d or later (Debian 13 has 4.20)",
 			    major, minor, XEN_MAJOR, XEN_MINOR);
 	if (access(XENTAP_NODE, F_OK))
-		log_warning("%s is missing, no disk can be connected; run \"modprobe xentap\", "
-			    "and \"dkms status xentap\" if that fails", XENTAP_NODE);
+		log_warning("%s is missing; %s; run \"modprobe xentap\", and "
+			    "\"dkms status xentap\" if that fails", XENTAP_NODE,
+			    access(GNTDEV_NODE, F_OK) ? "no disk can be connected" :
+			    "all data is copied, by " GNTDEV_NODE
+			    ", which cannot be restricted to one guest");
 }
 
 /* 0 or -errno, having said why. */
@@ -127,6 +149,7 @@ static int daemon_init(struct daemon *daemon)
 
 	*daemon = (struct daemon){
 		.loop.epoll_fd = -1, .watches.fd = -1, .signals.fd = -1,
+		.max_queues = daemon->max_queues,
 	};
 	err = open_store(&daemon->store);
 	if (err)
@@ -142,6 +165,7 @@ static int daemon_init(struct daemon *daemon)
 		.loop = &daemon->loop,
 		.store = &daemon->store,
 		.run_dir = XENTAP_RUN_DIR,
+		.max_queues = daemon->max_queues,
 	};
 	err = devices_init(&daemon->devices, &daemon->tapback);
 	if (!err) {
@@ -167,6 +191,7 @@ static int daemon_run(struct daemon *daemon)
 {
 	uint64_t watchdog_us = 0;
 	int watchdog_ms = -1, timeout_ms, err = 0;
+	uint64_t asked_ms = clock_ms();
 	bool ready = false;
 
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
@@ -178,6 +203,10 @@ static int daemon_run(struct daemon *daemon)
 		ready = true;
 		if (watchdog_ms >= 0)
 			sd_notify(0, "WATCHDOG=1");
+		if (watchdog_ms >= 0 && clock_ms() - asked_ms >= (uint64_t)watchdog_ms) {
+			ask_store(daemon);
+			asked_ms = clock_ms();
+		}
 		if (timeout_ms < 0 || (watchdog_ms >= 0 && watchdog_ms < timeout_ms))
 			timeout_ms = watchdog_ms;
 		err = loop_once(&daemon->loop, timeout_ms);
@@ -188,25 +217,49 @@ static int daemon_run(struct daemon *daemon)
 
 static void print_help(void)
 {
-	printf("usage: tapback [-v]\n"
+	printf("usage: tapback [-v] [-q NUMBER]\n"
 	       "Answers the frontends of disks with backendtype=tap; see tapback(8).\n"
+	       "  -q, --max-queues=NUMBER  queues offered for each disk, 1 to %u\n"
 	       "  -v, --verbose  also messages for debugging\n"
 	       "  -h, --help     this text\n"
-	       "  -V, --version  the version\n");
+	       "  -V, --version  the version\n", QUEUES_MAX);
+}
+
+/* More queues than processors to serve them gain nothing. */
+static unsigned int default_queues(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpus < 1)
+		return 1;
+	return cpus < (long)QUEUES_MAX ? (unsigned int)cpus : QUEUES_MAX;
+}
+
+static int parse_queues(const char *text, unsigned int *max_queues)
+{
+	uint32_t number;
+
+	if (parse_u32(text, QUEUES_MAX, &number) || !number) {
+		log_error("--max-queues %s is not a number from 1 to %u", text, QUEUES_MAX);
+		return -EINVAL;
+	}
+	*max_queues = number;
+	return 0;
 }
 
 /* 0: go on; 1: done; -EINVAL. */
-static int parse_options(int argc, char **argv)
+static int parse_options(int argc, char **argv, unsigned int *max_queues)
 {
 	static const struct option options[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "max-queues", required_argument, NULL, 'q' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ 0 }
 	};
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "hVv", options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "hVvq:", options, NULL)) != -1) {
 		switch (letter) {
 		case 'h':
 			print_help();
@@ -216,6 +269,10 @@ static int parse_options(int argc, char **argv)
 			return 1;
 		case 'v':
 			log_set_level(LOG_DEBUG);
+			break;
+		case 'q':
+			if (parse_queues(optarg, max_queues))
+				return -EINVAL;
 			break;
 		default:
 			return -EINVAL;
@@ -233,7 +290,8 @@ int main(int argc, char **argv)
 	int err;
 
 	log_init("tapback", true);
-	err = parse_options(argc, argv);
+	daemon.max_queues = default_queues();
+	err = parse_options(argc, argv, &daemon.max_queues);
 	if (err)
 		return err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	err = daemon_init(&daemon);

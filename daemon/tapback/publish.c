@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "tapback/frontend.h"
+#include "tapdisk/ctl_proto.h"
 
 /* Bits of node "info", as in Xen's public header io/blkif.h. */
 #define VDISK_CDROM	0x1u
@@ -72,32 +74,102 @@ int publish_state(struct device *device, enum xenbus_state state)
 
 int publish_shape(struct device *device)
 {
-	static const struct number shape[] = {
+	const struct number shape[] = {
 		{ "max-ring-page-order", RING_PAGE_ORDER_MAX },
 		{ "max-ring-pages", RING_PAGES_MAX },
+		{ "multi-queue-max-queues", device->tapback->max_queues },
+		{ "feature-max-indirect-segments", INDIRECT_SEGMENTS_MAX },
 		{ "feature-persistent", 0 },
 	};
 
 	return publish(device, XENBUS_INIT_WAIT, shape, sizeof(shape) / sizeof(shape[0]));
 }
 
+bool publish_offers_discard(const struct device *device)
+{
+	return device->geometry.discard && device->discard && !device->readonly &&
+	       !device->geometry.readonly;
+}
+
 int publish_disk(struct device *device)
 {
 	const struct geometry *geometry = &device->geometry;
 	bool readonly = device->readonly || geometry->readonly;
+	bool discard = publish_offers_discard(device);
 	const struct number disk[] = {
 		{ "sectors", geometry->sectors },
 		{ "sector-size", geometry->sector_size },
 		{ "physical-sector-size", geometry->physical_sector_size },
 		{ "info", (readonly ? VDISK_READONLY : 0) | (device->cdrom ? VDISK_CDROM : 0) },
 		{ "feature-flush-cache", geometry->flush },
-		{ "feature-barrier", 0 },
-		{ "feature-discard", 0 },
-		{ "feature-persistent", 0 },
+		{ "feature-barrier", geometry->barrier },
+		{ "feature-max-indirect-segments", geometry->indirect_segments },
+		{ "feature-persistent", geometry->persistent },
 		{ "kthread-pid", (uint64_t)device->client.pid },
+		{ "feature-discard", discard },
+		/* Only with the one before; last, so that they can be left out. */
+		{ "discard-granularity", geometry->discard_granularity },
+		{ "discard-alignment", geometry->discard_alignment },
+		{ "discard-secure", geometry->discard_secure },
 	};
+	size_t nr = sizeof(disk) / sizeof(disk[0]);
 
-	return publish(device, XENBUS_CONNECTED, disk, sizeof(disk) / sizeof(disk[0]));
+	return publish(device, XENBUS_CONNECTED, disk, discard ? nr : nr - 3);
+}
+
+int publish_size(struct device *device)
+{
+	const struct number size = { "sectors", device->geometry.sectors };
+
+	return publish(device, XENBUS_CONNECTED, &size, 1);
+}
+
+struct pid_change {
+	const struct device *device;
+	int pid;
+};
+
+/* Where local programs find the disk, if the script had said so. */
+static int change_socket(const struct store *store, xs_transaction_t t,
+			 const struct pid_change *change)
+{
+	CLEANUP_FREE char *before = NULL;
+	char path[STORE_PATH_MAX + 64], name[64];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/physical-device-path", change->device->backend);
+	err = store_read(store, t, path, &before);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	snprintf(name, sizeof(name), XENTAP_NBD_PREFIX "%d.%u", change->pid,
+		 change->device->minor);
+	return store_write(store, t, path, name);
+}
+
+/* The script that ends the disk looks for it there; so do tools. */
+static int change_pid(const struct store *store, xs_transaction_t t, void *context)
+{
+	const struct pid_change *change = context;
+	char path[STORE_PATH_MAX + 64];
+	uint32_t state;
+	int err;
+
+	snprintf(path, sizeof(path), "%s/state", change->device->backend);
+	err = store_read_u32(store, t, path, UINT32_MAX, &state);
+	if (!err)
+		err = write_number(store, t, change->device, "pid", (uint64_t)change->pid);
+	if (!err)
+		err = write_number(store, t, change->device, "kthread-pid", (uint64_t)change->pid);
+	if (!err)
+		err = change_socket(store, t, change);
+	return err;
+}
+
+int publish_pid(struct device *device, int pid)
+{
+	struct pid_change change = { device, pid };
+
+	return store_transact(device->tapback->store, change_pid, &change);
 }
 
 static void error_path(const struct device *device, const char *node, char *path,

@@ -16,8 +16,17 @@ int publish_shape(struct device *device);
 /* Size and features, and Connected. */
 int publish_disk(struct device *device);
 
+/* Another size, and Connected once more, whereupon frontends look at it. */
+int publish_size(struct device *device);
+
+/* Whether publish_disk() offers discards. */
+bool publish_offers_discard(const struct device *device);
+
 /* The state alone. */
 int publish_state(struct device *device, enum xenbus_state state);
+
+/* Another tapdisk, @pid, has the disk. -ENOENT: the toolstack removed the device. */
+int publish_pid(struct device *device, int pid);
 
 /* The customary place for device->why; failing to write it is not fatal. */
 void publish_error(struct device *device);

@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "filter/limit.h"
+#include "filter/trace.h"
 
 #define WHY_MAX		512		/* bytes of a reason */
-#define DOMID_MAX	0x7fef		/* numbers above name no guest (xen/xen.h) */
 
 struct call {
 	struct tapdisk *tapdisk;
@@ -109,29 +110,122 @@ static bool cmd_attach(const struct call *call)
 	return replied(call);
 }
 
+/* @filters: room for the members of the request's "filters", if it has any. */
+static int parse_filters(const struct ctl_msg *request, struct disk_options *options,
+			 const char **filters)
+{
+	struct json_object *array;
+	size_t i;
+
+	if (!json_object_object_get_ex(request->json, "filters", &array))
+		return 0;
+	if (!json_object_is_type(array, json_type_array) ||
+	    json_object_array_length(array) > FILTERS_MAX)
+		return -EINVAL;
+	for (i = 0; i < json_object_array_length(array); i++) {
+		struct json_object *filter = json_object_array_get_idx(array, i);
+
+		if (!json_object_is_type(filter, json_type_string))
+			return -EINVAL;
+		filters[i] = json_object_get_string(filter);
+	}
+	options->filters = filters;
+	options->nr_filters = (unsigned int)i;
+	return 0;
+}
+
+/* The socket of NBD is behind all other descriptors. */
+static int parse_nbd(const struct ctl_msg *request, struct disk_options *options)
+{
+	bool nbd = false;
+
+	options->nbd_fd = -1;
+	if (ctl_has(request, "nbd") && ctl_get_bool(request, "nbd", &nbd))
+		return -EINVAL;
+	if (!nbd)
+		return 0;
+	if (!options->nr_filter_fds)
+		return -EINVAL;
+	options->nbd_fd = request->fds[options->nr_filter_fds--];
+	return 0;
+}
+
+/* @options begins as what tapdisk was started with. */
+static int parse_open(const struct ctl_msg *request, struct disk_options *options,
+		      const char **filters)
+{
+	int64_t sector_bytes = SECTOR_BYTES;
+	const char *way;
+
+	if (ctl_get_string(request, "type", &options->type) ||
+	    ctl_get_string(request, "path", &options->path) ||
+	    ctl_get_bool(request, "readonly", &options->readonly) || !request->nr_fds)
+		return -EINVAL;
+	/* Which sizes will do is said by the image, in a sentence. */
+	if (ctl_has(request, "sector_size") &&
+	    ctl_get_int(request, "sector_size", 0, UINT32_MAX, &sector_bytes))
+		return -EINVAL;
+	if (ctl_has(request, "lock_later") &&
+	    ctl_get_bool(request, "lock_later", &options->lock_later))
+		return -EINVAL;
+	if (ctl_has(request, "data") && (ctl_get_string(request, "data", &way) ||
+					 data_way_parse(way, &options->way)))
+		return -EINVAL;
+	options->sector_bytes = (uint32_t)sector_bytes;
+	options->filter_fds = request->fds + 1;
+	options->nr_filter_fds = (unsigned int)request->nr_fds - 1;
+	return parse_filters(request, options, filters) || parse_nbd(request, options) ? -EINVAL : 0;
+}
+
 static bool cmd_open(const struct call *call)
 {
 	struct disk *disk = disk_named(call);
-	const char *type;
-	const char *path;
+	const char *filters[FILTERS_MAX];
+	struct disk_options options;
 	char why[WHY_MAX];
-	bool readonly;
 	int err;
 
 	if (!disk)
 		return true;
-	if (ctl_get_string(call->request, "type", &type) ||
-	    ctl_get_string(call->request, "path", &path) ||
-	    ctl_get_bool(call->request, "readonly", &readonly) || call->request->nr_fds != 1)
+	options = call->tapdisk->options;
+	if (parse_open(call->request, &options, filters))
 		return bad_member(call);
-	err = disk_open(disk, type, path, call->request->fds[0], readonly, why, sizeof(why));
+	options.outer_filters = call->tapdisk->filters;
+	options.nr_outer_filters = call->tapdisk->nr_filters;
+	err = disk_open(disk, &options, call->request->fds[0], why, sizeof(why));
 	if (err) {
 		ctl_reply_error(call->reply, -err, "%s", why);
 		return true;
 	}
 	fd_take(&call->request->fds[0]);
-	sd_notifyf(0, "STATUS=minor %d, %s:%s", disk->minor, type, path);
-	return replied(call);
+	if (options.nbd_fd >= 0)
+		fd_take(&call->request->fds[call->request->nr_fds - 1]);
+	sd_notifyf(0, "STATUS=minor %d, %s:%s", disk->minor, options.type, options.path);
+	ctl_reply_init(call->reply);
+	ctl_set_bool(call->reply, "nbd", disk->nbd);
+	return true;
+}
+
+static bool cmd_resize(const struct call *call)
+{
+	struct disk *disk = disk_named(call);
+	char why[WHY_MAX];
+	int err;
+
+	if (!disk)
+		return true;
+	if (!disk->type) {
+		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
+		return true;
+	}
+	err = image_grow(&disk->image, disk->path, why, sizeof(why));
+	if (err) {
+		ctl_reply_error(call->reply, -err, "%s", why);
+		return true;
+	}
+	ctl_reply_init(call->reply);
+	ctl_set_int(call->reply, "sectors", (int64_t)disk->image.sectors);
+	return true;
 }
 
 static bool cmd_detach(const struct call *call)
@@ -163,10 +257,18 @@ static bool cmd_info(const struct call *call)
 	}
 	ctl_reply_init(call->reply);
 	ctl_set_int(call->reply, "sectors", (int64_t)disk->image.sectors);
-	ctl_set_int(call->reply, "sector_size", disk->image.block_bytes);
+	ctl_set_int(call->reply, "sector_size", disk->image.sector_bytes);
 	ctl_set_int(call->reply, "physical_sector_size", disk->image.physical_bytes);
 	ctl_set_bool(call->reply, "readonly", disk->image.readonly);
 	ctl_set_bool(call->reply, "flush", true);
+	ctl_set_bool(call->reply, "discard", disk->image.can_discard);
+	ctl_set_bool(call->reply, "discard_secure", disk->image.discard_secure);
+	ctl_set_int(call->reply, "discard_granularity", disk->image.discard_granularity);
+	ctl_set_int(call->reply, "discard_alignment", disk->image.discard_alignment);
+	ctl_set_bool(call->reply, "barrier", true);
+	ctl_set_bool(call->reply, "persistent", disk->way == DATA_PERSISTENT);
+	ctl_set_int(call->reply, "max_indirect_segments", BLKIF_INDIRECT_MAX);
+	ctl_set_bool(call->reply, "journal", true);
 	return true;
 }
 
@@ -181,20 +283,67 @@ static bool cmd_stats(const struct call *call)
 	return true;
 }
 
-static void arena_entry(const struct call *call, struct json_object *arenas,
-			const struct vbd *vbd, enum xenio_arena arena)
+static bool cmd_limit(const struct call *call)
 {
-	const struct xenio *xenio = vbd_xenio(vbd);
-	struct json_object *entry = json_object_new_object();
+	const struct disk *disk = disk_named(call);
+	const char *options;
+	char why[WHY_MAX];
+	int err;
+
+	if (!disk)
+		return true;
+	if (ctl_get_string(call->request, "options", &options))
+		return bad_member(call);
+	if (!disk->type) {
+		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
+		return true;
+	}
+	err = limit_change(&disk->store, options, why, sizeof(why));
+	if (err) {
+		ctl_reply_error(call->reply, -err, "%s", why);
+		return true;
+	}
+	return replied(call);
+}
+
+static bool cmd_trace(const struct call *call)
+{
+	struct disk *disk = disk_named(call);
+	char why[WHY_MAX];
+	int err;
+
+	if (!disk)
+		return true;
+	if (!call->request->nr_fds)
+		return bad_member(call);
+	if (!disk->type) {
+		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
+		return true;
+	}
+	err = trace_watch(&disk->store, call->request->fds[0], why, sizeof(why));
+	if (err) {
+		ctl_reply_error(call->reply, -err, "%s", why);
+		return true;
+	}
+	fd_take(&call->request->fds[0]);
+	return replied(call);
+}
+
+static void arena_entry(const struct call *call, struct json_object *arenas,
+			const struct vbd *vbd, unsigned int queue, enum xenio_arena arena)
+{
+	const struct xenio *xenio = vbd_xenio(vbd, queue);
+	struct json_object *entry;
 	int fd;
 
-	if (call->reply->nr_fds == CTL_MSG_FDS)
+	if (call->reply->nr_fds == CTL_MSG_FDS || !xenio_maps(xenio))
 		return;
 	/* The reply's descriptors are closed with it. */
 	fd = fcntl(xenio->drain_fd[arena], F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	call->reply->fds[call->reply->nr_fds++] = fd;
+	entry = json_object_new_object();
 	json_object_object_add(entry, "domid", json_object_new_int64(vbd_config(vbd)->domid));
 	json_object_object_add(entry, "devid", json_object_new_int64(vbd_config(vbd)->devid));
 	json_object_object_add(entry, "readonly", json_object_new_boolean(arena == XENIO_RO));
@@ -204,37 +353,65 @@ static void arena_entry(const struct call *call, struct json_object *arenas,
 	json_object_array_add(arenas, entry);
 }
 
+static struct json_object *frontend_name(const struct vbd *vbd)
+{
+	struct json_object *name = json_object_new_object();
+
+	json_object_object_add(name, "domid", json_object_new_int64(vbd_config(vbd)->domid));
+	json_object_object_add(name, "devid", json_object_new_int64(vbd_config(vbd)->devid));
+	return name;
+}
+
 static bool cmd_arena(const struct call *call)
 {
 	const struct disk *disk = disk_named(call);
 	const struct frontend *frontend;
-	struct json_object *arenas;
+	struct json_object *arenas, *frontends;
+	unsigned int i;
 
 	if (!disk)
 		return true;
 	ctl_reply_init(call->reply);
 	arenas = json_object_new_array();
+	frontends = json_object_new_array();
 	for (frontend = disk->frontends; frontend; frontend = frontend->next) {
-		arena_entry(call, arenas, frontend->vbd, XENIO_RW);
-		arena_entry(call, arenas, frontend->vbd, XENIO_RO);
+		json_object_array_add(frontends, frontend_name(frontend->vbd));
+		for (i = 0; i < vbd_config(frontend->vbd)->nr_queues; i++) {
+			arena_entry(call, arenas, frontend->vbd, i, XENIO_RW);
+			arena_entry(call, arenas, frontend->vbd, i, XENIO_RO);
+		}
 	}
 	json_object_object_add(call->reply->json, "arenas", arenas);
+	json_object_object_add(call->reply->json, "frontends", frontends);
 	return true;
 }
 
 /* ---- connect ---- */
 
-static int parse_grefs(const struct ctl_msg *request, struct vbd_config *config)
+/* Queues have rings of the same size, and neither pages nor ports in common. */
+static bool is_used(const struct vbd_config *config, unsigned int nr, uint32_t port)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (config->queues[i].port == port)
+			return true;
+	return false;
+}
+
+static int parse_grefs(const struct ctl_msg *view, struct vbd_config *config,
+		       struct vbd_queue *queue)
 {
 	struct json_object *grefs;
 	size_t nr;
 	size_t i;
 
-	if (!json_object_object_get_ex(request->json, "grefs", &grefs) ||
+	if (!json_object_object_get_ex(view->json, "grefs", &grefs) ||
 	    !json_object_is_type(grefs, json_type_array))
 		return -EINVAL;
 	nr = json_object_array_length(grefs);
-	if (!nr || nr > BLKIF_RING_PAGES_MAX || nr & (nr - 1))
+	if (!nr || nr > BLKIF_RING_PAGES_MAX || nr & (nr - 1) ||
+	    (config->nr_pages && config->nr_pages != nr))
 		return -EINVAL;
 	for (i = 0; i < nr; i++) {
 		struct json_object *gref = json_object_array_get_idx(grefs, i);
@@ -242,9 +419,62 @@ static int parse_grefs(const struct ctl_msg *request, struct vbd_config *config)
 
 		if (!json_object_is_type(gref, json_type_int) || value < 0 || value > UINT32_MAX)
 			return -EINVAL;
-		config->grefs[i] = (uint32_t)value;
+		queue->grefs[i] = (uint32_t)value;
 	}
 	config->nr_pages = (uint32_t)nr;
+	return 0;
+}
+
+static int parse_queues(const struct ctl_msg *request, struct vbd_config *config)
+{
+	struct json_object *queues;
+	unsigned int i;
+
+	if (!json_object_object_get_ex(request->json, "queues", &queues) ||
+	    !json_object_is_type(queues, json_type_array) ||
+	    json_object_array_length(queues) < 1 ||
+	    json_object_array_length(queues) > VBD_QUEUES_MAX)
+		return -EINVAL;
+	config->nr_queues = (uint32_t)json_object_array_length(queues);
+	for (i = 0; i < config->nr_queues; i++) {
+		const struct ctl_msg view = { .json = json_object_array_get_idx(queues, i) };
+		int64_t port;
+
+		if (!json_object_is_type(view.json, json_type_object) ||
+		    ctl_get_int(&view, "port", 1, UINT32_MAX, &port) ||
+		    is_used(config, i, (uint32_t)port) ||
+		    parse_grefs(&view, config, &config->queues[i]))
+			return -EINVAL;
+		config->queues[i].port = (uint32_t)port;
+	}
+	return 0;
+}
+
+/*
+ * Three for each queue; two on a host without the module. The journal stays in the
+ * message, at *@journal, or there is none and that is NULL.
+ */
+static int take_fds(struct ctl_msg *request, const struct vbd_config *config,
+		    struct xenio_fds *fds, int **journal)
+{
+	bool gntdev = ctl_has(request, "gntdev");
+	bool has_journal = ctl_has(request, "journal");
+	unsigned int each = gntdev ? 2 : 3;
+	int *from = request->fds;
+	unsigned int i;
+
+	if (request->nr_fds != config->nr_queues * each + has_journal)
+		return -EINVAL;
+	*journal = has_journal ? &request->fds[request->nr_fds - 1] : NULL;
+	for (i = 0; i < config->nr_queues; i++, from += each) {
+		fds[i] = (struct xenio_fds){ { -1, -1 }, -1, fd_take(&from[each - 1]) };
+		if (gntdev) {
+			fds[i].gntdev = fd_take(&from[0]);
+			continue;
+		}
+		fds[i].tap[XENIO_RW] = fd_take(&from[0]);
+		fds[i].tap[XENIO_RO] = fd_take(&from[1]);
+	}
 	return 0;
 }
 
@@ -253,27 +483,27 @@ static int parse_connect(const struct ctl_msg *request, struct vbd_config *confi
 	const char *protocol;
 	int64_t domid;
 	int64_t devid;
-	int64_t port;
 
 	*config = (struct vbd_config){ 0 };
-	if (ctl_get_int(request, "domid", 0, DOMID_MAX, &domid) ||
+	if (ctl_get_int(request, "domid", 0, CTL_DOMID_MAX, &domid) ||
 	    ctl_get_int(request, "devid", 0, UINT32_MAX, &devid) ||
-	    ctl_get_int(request, "port", 1, UINT32_MAX, &port) ||
 	    ctl_get_string(request, "protocol", &protocol) ||
 	    ctl_get_bool(request, "readonly", &config->readonly) ||
-	    blkif_protocol_parse(protocol, &config->protocol) || request->nr_fds != 3)
+	    ctl_get_bool(request, "persistent", &config->persistent) ||
+	    ctl_get_bool(request, "discard", &config->discard) ||
+	    blkif_protocol_parse(protocol, &config->protocol))
 		return -EINVAL;
 	config->domid = (uint32_t)domid;
 	config->devid = (uint32_t)devid;
-	config->port = (uint32_t)port;
-	return parse_grefs(request, config);
+	return parse_queues(request, config);
 }
 
 static bool cmd_connect(const struct call *call)
 {
 	struct disk *disk = disk_named(call);
+	struct xenio_fds fds[VBD_QUEUES_MAX];
 	struct vbd_config config;
-	struct xenio_fds fds;
+	int *journal;
 	int err;
 
 	if (!disk)
@@ -284,16 +514,81 @@ static bool cmd_connect(const struct call *call)
 		ctl_reply_error(call->reply, ESHUTDOWN, "this tapdisk is about to end");
 		return true;
 	}
-	fds.tap[XENIO_RW] = fd_take(&call->request->fds[0]);
-	fds.tap[XENIO_RO] = fd_take(&call->request->fds[1]);
-	fds.evtchn = fd_take(&call->request->fds[2]);
-	err = disk_connect(disk, &config, &fds);
+	if (take_fds(call->request, &config, fds, &journal))
+		return bad_member(call);
+	err = disk_connect(disk, &config, fds, journal ? *journal : -1);
+	if (!err && journal)
+		fd_take(journal);
 	if (err) {
 		ctl_reply_error(call->reply, -err, "cannot connect domain %u, device %u: %s",
 				config.domid, config.devid, strerror(-err));
 		return true;
 	}
 	return replied(call);
+}
+
+/* A copy of @fd goes with the reply. 0 or -errno. */
+static int reply_fd(struct ctl_msg *reply, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return -errno;
+	reply->fds[reply->nr_fds++] = copy;
+	return 0;
+}
+
+static int reply_arenas(const struct call *call, const struct vbd *vbd)
+{
+	struct json_object *arenas = json_object_new_array();
+	unsigned int i, arena;
+	int err = 0;
+
+	_Static_assert(1 + VBD_QUEUES_MAX * XENIO_NR_ARENAS <= CTL_MSG_FDS, "one reply");
+	for (i = 0; i < vbd_config(vbd)->nr_queues && !err; i++) {
+		const struct xenio *xenio = vbd_xenio(vbd, i);
+
+		for (arena = 0; arena < XENIO_NR_ARENAS && xenio_maps(xenio) && !err; arena++) {
+			const struct ctl_msg entry = { .json = json_object_new_object() };
+
+			json_object_object_add(entry.json, "base", json_object_new_int64(
+					       (int64_t)(uintptr_t)xenio->base[arena]));
+			json_object_object_add(entry.json, "slots", json_object_new_int64(
+					       xenio->nr_slots[arena]));
+			json_object_array_add(arenas, entry.json);
+			err = reply_fd(call->reply, xenio->drain_fd[arena]);
+		}
+	}
+	json_object_object_add(call->reply->json, "arenas", arenas);
+	return err;
+}
+
+static bool cmd_journal(const struct call *call)
+{
+	const struct disk *disk = disk_named(call);
+	const struct frontend *frontend;
+	int64_t domid, devid;
+	int err;
+
+	if (!disk)
+		return true;
+	if (ctl_get_int(call->request, "domid", 0, CTL_DOMID_MAX, &domid) ||
+	    ctl_get_int(call->request, "devid", 0, UINT32_MAX, &devid))
+		return bad_member(call);
+	frontend = disk_frontend(disk, (uint32_t)domid, (uint32_t)devid);
+	if (!frontend || frontend->journal_fd < 0) {
+		ctl_reply_error(call->reply, frontend ? ENOENT : ENOTCONN, frontend ?
+				"no journal is kept for it" : "it is not connected");
+		return true;
+	}
+	ctl_reply_init(call->reply);
+	err = reply_fd(call->reply, frontend->journal_fd);
+	if (!err)
+		err = reply_arenas(call, frontend->vbd);
+	if (err)
+		ctl_reply_error(call->reply, -err, "cannot hand over descriptors: %s",
+				strerror(-err));
+	return true;
 }
 
 /* ---- commands that wait for I/O ---- */
@@ -325,7 +620,7 @@ static bool cmd_close(const struct call *call)
 	if (!disk)
 		return true;
 	client_hold(call->client);
-	return wait_for(call, disk_close(disk, reply_later, call->client), "close the image");
+	return wait_for(call, disk_close(disk, VBD_END, reply_later, call->client), "close the image");
 }
 
 static bool cmd_disconnect(const struct call *call)
@@ -335,7 +630,7 @@ static bool cmd_disconnect(const struct call *call)
 	int64_t devid;
 	int err;
 
-	if (ctl_get_int(call->request, "domid", 0, DOMID_MAX, &domid) ||
+	if (ctl_get_int(call->request, "domid", 0, CTL_DOMID_MAX, &domid) ||
 	    ctl_get_int(call->request, "devid", 0, UINT32_MAX, &devid))
 		return bad_member(call);
 	client_hold(call->client);
@@ -356,11 +651,15 @@ static const struct command {
 	{ "open", cmd_open },
 	{ "close", cmd_close },
 	{ "detach", cmd_detach },
+	{ "resize", cmd_resize },
 	{ "info", cmd_info },
 	{ "connect", cmd_connect },
 	{ "disconnect", cmd_disconnect },
 	{ "stats", cmd_stats },
+	{ "limit", cmd_limit },
+	{ "trace", cmd_trace },
 	{ "arena", cmd_arena },
+	{ "journal", cmd_journal },
 };
 
 bool commands_handle(void *context, struct client *client, struct ctl_msg *request,

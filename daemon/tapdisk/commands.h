@@ -12,7 +12,10 @@
 struct tapdisk {
 	struct loop *loop;
 	struct disk *disk;
+	struct disk_options options;	/* unless "open" says otherwise */
 	bool stopping;		/* no new disk, no new frontend */
+	const char *const *filters;	/* of the command line */
+	unsigned int nr_filters;
 };
 
 /* A server_handler; @context is a struct tapdisk. */

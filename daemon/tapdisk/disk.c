@@ -2,16 +2,41 @@
 #include "tapdisk/disk.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "filter/filter.h"
+#include "image/lock.h"
+#include "tapdisk/ctl_proto.h"
+#include "tapdisk/keep.h"
+#include "vbd/journal.h"
 
 /* Operations the kernel holds for a disk: a few full rings of one page. */
 #define AIO_DEPTH 256
+
+/* A migration within the host: how soon the old domain's disk may be gone. */
+#define LOCK_RETRY_NS	250000000ull
+#define LOCK_TRIES	240		/* a minute, then somebody should look */
+
+static void reap_frontends(struct loop_task *task);
+
+/* Lines in ten seconds. Most guests have one queue, and none has much to say of others. */
+static void limit_log(struct disk *disk)
+{
+	unsigned int i;
+
+	disk->connects.burst = 5;
+	for (i = 0; i < VBD_QUEUES_MAX; i++)
+		disk->complaints[i].burst = i ? 2 : 10;
+}
 
 int disk_attach(struct loop *loop, int minor, int marker_fd, struct disk **out)
 {
@@ -26,18 +51,156 @@ int disk_attach(struct loop *loop, int minor, int marker_fd, struct disk **out)
 	disk->minor = minor;
 	disk->marker_fd = marker_fd;
 	disk->image.fd = -1;
+	disk->reap.run = reap_frontends;
+	limit_log(disk);
 	*out = disk;
 	return 0;
 }
 
 void disk_detach(struct disk *disk)
 {
+	loop_unpost(disk->loop, &disk->reap);
 	fd_close(&disk->marker_fd);
 	free(disk);
 }
 
-int disk_open(struct disk *disk, const char *type, const char *path, int fd,
-	      bool readonly, char *why, size_t why_size)
+/* The command line's are above: they see what the others make of it. */
+static int push_filters(struct disk *disk, const struct disk_options *options, char *why,
+			size_t why_size)
+{
+	const int no_fds[1] = { -1 };
+	const struct filter_context inner = {
+		.home = &disk->worker,
+		.fds = options->nr_filter_fds ? options->filter_fds : no_fds,
+		.nr_fds = options->nr_filter_fds,
+	};
+	const struct filter_context outer = { .home = &disk->worker };
+	int err = filters_push(&disk->store, options->filters, options->nr_filters, &inner, why,
+			       why_size);
+
+	if (err)
+		return err;
+	return filters_push(&disk->store, options->outer_filters, options->nr_outer_filters,
+			    &outer, why, why_size);
+}
+
+static int open_store(struct disk *disk, const struct disk_options *options, int fd,
+		      char *why, size_t why_size)
+{
+	int err = image_open(&disk->image, fd, options->readonly, options->path, why, why_size);
+
+	if (err)
+		return err;
+	err = image_set_sector_bytes(&disk->image, options->sector_bytes, options->path, why,
+				     why_size);
+	if (!err) {
+		err = store_open(&disk->store, &disk->image);
+		if (err)
+			snprintf(why, why_size, "cannot open the store: %s", strerror(-err));
+	}
+	if (!err) {
+		err = push_filters(disk, options, why, why_size);
+		if (err)
+			store_close(&disk->store);
+	}
+	if (err)
+		/* The descriptor stays the caller's. */
+		disk->image.fd = -1;
+	return err;
+}
+
+static int set_names(struct disk *disk, const struct disk_options *options)
+{
+	disk->type = strdup(options->type);
+	disk->path = strdup(options->path);
+	return disk->type && disk->path ? 0 : -ENOMEM;
+}
+
+static void clear_names(struct disk *disk)
+{
+	free(disk->type);
+	free(disk->path);
+	disk->type = disk->path = NULL;
+}
+
+/* ---- the lock of an image that another disk still has ---- */
+
+static void try_lock(struct timer *timer)
+{
+	struct disk *disk = (struct disk *)((char *)timer - offsetof(struct disk, lock));
+
+	if (image_lock(disk->image.fd, disk->image.readonly) != -EBUSY) {
+		disk->locked = true;
+		log_info("%s is no longer in use by another disk", disk->path);
+		return;
+	}
+	if (++disk->lock_tries == LOCK_TRIES)
+		log_error("%s is still in use by another disk, a minute after this one was "
+			  "attached for a migration; if both guests run, they destroy it",
+			  disk->path);
+	timer_start(&disk->worker.timers, timer, clock_ns() + LOCK_RETRY_NS);
+}
+
+static void begin_lock(struct disk *disk, bool later)
+{
+	disk->locked = !later;
+	disk->lock = (struct timer){ .run = try_lock };
+	disk->lock_tries = 0;
+	if (later)
+		timer_start(&disk->worker.timers, &disk->lock, clock_ns() + LOCK_RETRY_NS);
+}
+
+/* ---- local programs ---- */
+
+/* For a warning: any of them will do. */
+static int64_t any_domain(void *context)
+{
+	const struct disk *disk = context;
+
+	return disk->frontends ? (int64_t)vbd_config(disk->frontends->vbd)->domid : -1;
+}
+
+static bool listens(int fd)
+{
+	socklen_t size = sizeof(int);
+	int yes = 0;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) && yes;
+}
+
+static int begin_nbd(struct disk *disk, int fd)
+{
+	const struct nbd_config config = {
+		.store = &disk->store, .loop = disk->loop, .path = disk->path,
+		.peer_uid = 0, .user = any_domain, .context = disk,
+	};
+
+	if (fd < 0)
+		return 0;
+	return listens(fd) ? nbd_server_create(&config, fd, &disk->nbd) : -EINVAL;
+}
+
+static void nbd_closed(void *context)
+{
+	struct disk *disk = context;
+
+	disk->nbd = NULL;
+	loop_post(disk->loop, &disk->reap);
+}
+
+/* ---- open and close ---- */
+
+/* What disk_open() has begun. @fd stays the caller's. */
+static void undo_open(struct disk *disk)
+{
+	store_close(&disk->store);
+	clear_names(disk);
+	worker_uninit(&disk->worker);
+	disk->image.fd = -1;
+}
+
+int disk_open(struct disk *disk, const struct disk_options *options, int fd,
+	      char *why, size_t why_size)
 {
 	int err;
 
@@ -45,55 +208,89 @@ int disk_open(struct disk *disk, const char *type, const char *path, int fd,
 		snprintf(why, why_size, "minor %d has an image open: %s", disk->minor, disk->path);
 		return -EALREADY;
 	}
-	err = aio_init(&disk->aio, disk->loop, AIO_DEPTH);
+	err = worker_init(&disk->worker, disk->loop, AIO_DEPTH);
 	if (err) {
 		snprintf(why, why_size, "cannot set up asynchronous I/O: %s%s", strerror(-err),
 			 err == -EAGAIN ? "; raise the sysctl fs.aio-max-nr" : "");
 		return err;
 	}
-	disk->type = strdup(type);
-	disk->path = strdup(path);
-	if (disk->type && disk->path) {
-		err = image_open(&disk->image, fd, readonly, path, why, why_size);
-	} else {
-		snprintf(why, why_size, "no memory");
-		err = -ENOMEM;
-	}
+	err = set_names(disk, options);
 	if (err)
-		goto err_aio;
-	disk->store = (struct store){
-		.image = &disk->image, .aio = &disk->aio, .loop = disk->loop,
-	};
-	log_info("serving %s:%s, %llu sectors of 512 bytes%s", type, path,
-		 (unsigned long long)disk->image.sectors, readonly ? ", read-only" : "");
+		snprintf(why, why_size, "no memory");
+	else
+		err = open_store(disk, options, fd, why, why_size);
+	if (!err) {
+		err = begin_nbd(disk, options->nbd_fd);
+		if (err)
+			snprintf(why, why_size, "cannot serve NBD: %s", strerror(-err));
+	}
+	if (err) {
+		undo_open(disk);
+		return err;
+	}
+	disk->way = options->way;
+	disk->copy_max = options->copy_max;
+	disk->poll_ns = options->poll_ns;
+	begin_lock(disk, options->lock_later);
+	disk->io_lock = keep_lock(disk->image.fd);
+	log_info("serving %s:%s, %llu sectors of 512 bytes%s", disk->type, disk->path,
+		 (unsigned long long)disk->image.sectors, options->readonly ? ", read-only" : "");
 	return 0;
-
-err_aio:
-	free(disk->type);
-	free(disk->path);
-	disk->type = disk->path = NULL;
-	aio_uninit(&disk->aio);
-	return err;
 }
 
-/* disk_close() goes on once the last frontend is gone. */
+static void stop_threads(struct disk *disk)
+{
+	while (disk->nr_threads) {
+		struct thread *thread = disk->threads[--disk->nr_threads];
+
+		thread_stop(thread);
+		free(thread);
+	}
+}
+
+/* disk_close() goes on once the last frontend and the last client are gone. */
 static void close_if_idle(struct disk *disk)
 {
 	void (*idle)(void *context) = disk->idle;
 
-	if (!idle || disk->frontends)
+	if (!idle || disk->frontends || disk->gone || disk->nbd)
 		return;
 	if (disk->type) {
-		aio_uninit(&disk->aio);
+		timer_stop(&disk->worker.timers, &disk->lock);
+		stop_threads(disk);
+		store_close(&disk->store);
+		worker_uninit(&disk->worker);
 		image_close(&disk->image);
-		free(disk->type);
-		free(disk->path);
-		disk->type = disk->path = NULL;
+		clear_names(disk);
 	}
 	disk->idle = NULL;
 	idle(disk->idle_context);
 }
 
+static void frontend_free(struct frontend *frontend)
+{
+	keep_unmap(frontend->journal, frontend->journal_bytes);
+	fd_close(&frontend->journal_fd);
+	free(frontend);
+}
+
+/* The last one may take the disk with it. */
+static void reap_frontends(struct loop_task *task)
+{
+	struct disk *disk = (struct disk *)((char *)task - offsetof(struct disk, reap));
+
+	while (disk->gone) {
+		struct frontend *frontend = disk->gone;
+
+		disk->gone = frontend->next;
+		if (frontend->closed)
+			frontend->closed(frontend->closed_context);
+		frontend_free(frontend);
+	}
+	close_if_idle(disk);
+}
+
+/* Called by the worker, which has to be there when this returns. */
 static void frontend_closed(void *context)
 {
 	struct frontend *frontend = context;
@@ -103,10 +300,9 @@ static void frontend_closed(void *context)
 	for (p = &disk->frontends; *p != frontend; p = &(*p)->next)
 		;
 	*p = frontend->next;
-	if (frontend->closed)
-		frontend->closed(frontend->closed_context);
-	free(frontend);
-	close_if_idle(disk);
+	frontend->next = disk->gone;
+	disk->gone = frontend;
+	loop_post(disk->loop, &disk->reap);
 }
 
 static void frontend_close(struct frontend *frontend)
@@ -114,19 +310,22 @@ static void frontend_close(struct frontend *frontend)
 	if (frontend->closing)
 		return;
 	frontend->closing = true;
-	vbd_close(frontend->vbd, frontend_closed, frontend);
+	vbd_close(frontend->vbd, frontend->disk->how, frontend_closed, frontend);
 }
 
-int disk_close(struct disk *disk, void (*idle)(void *context), void *context)
+int disk_close(struct disk *disk, enum vbd_end how, void (*idle)(void *context), void *context)
 {
 	struct frontend *frontend;
 
 	if (disk->idle)
 		return -EALREADY;
+	disk->how = how;
 	disk->idle = idle;
 	disk->idle_context = context;
 	for (frontend = disk->frontends; frontend; frontend = frontend->next)
 		frontend_close(frontend);
+	if (disk->nbd)
+		nbd_server_close(disk->nbd, nbd_closed, disk);
 	close_if_idle(disk);
 	return 0;
 }
@@ -142,6 +341,11 @@ static struct frontend *find(const struct disk *disk, uint32_t domid, uint32_t d
 	return frontend;
 }
 
+const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, uint32_t devid)
+{
+	return find(disk, domid, devid);
+}
+
 static int connect_check(const struct disk *disk, const struct vbd_config *config)
 {
 	if (!disk->type || disk->idle)
@@ -149,12 +353,138 @@ static int connect_check(const struct disk *disk, const struct vbd_config *confi
 	return find(disk, config->domid, config->devid) ? -EALREADY : 0;
 }
 
-int disk_connect(struct disk *disk, const struct vbd_config *config,
-		 struct xenio_fds *fds)
+/* ---- connect ---- */
+
+/* One more thread. 0 or -errno. */
+static int add_thread(struct disk *disk)
 {
-	uint32_t nr_slots[XENIO_NR_ARENAS];
+	struct thread *thread = calloc(1, sizeof(*thread));
+	int err = thread ? thread_start(thread, AIO_DEPTH) : -ENOMEM;
+
+	if (err) {
+		free(thread);
+		return err;
+	}
+	disk->threads[disk->nr_threads++] = thread;
+	return 0;
+}
+
+/*
+ * The worker of queue @nr: another one for each, as long as there are
+ * processors for them. The first is the main thread's.
+ */
+static struct worker *worker_for(struct disk *disk, unsigned int nr)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int which = nr % (cpus > 0 ? (unsigned int)cpus : 1);
+	int err = 0;
+
+	while (!err && disk->nr_threads < which)
+		err = add_thread(disk);
+	if (err)
+		log_warning("cannot start a thread for queue %u, it shares one: %s", nr,
+			    strerror(-err));
+	if (!which || !disk->nr_threads)
+		return &disk->worker;
+	return &disk->threads[(err ? 1 : which) - 1]->worker;
+}
+
+static void close_fds(struct xenio_fds *fds, unsigned int nr)
+{
+	while (nr--) {
+		fd_close(&fds[nr].tap[XENIO_RW]);
+		fd_close(&fds[nr].tap[XENIO_RO]);
+		fd_close(&fds[nr].gntdev);
+		fd_close(&fds[nr].evtchn);
+	}
+}
+
+/* A place for each queue. Takes over @fds. 0 or -errno. */
+static int make_places(struct disk *disk, const struct vbd_config *config,
+		       struct xenio_fds *fds, struct vbd_place *places)
+{
+	struct xenio_shape shape;
+	unsigned int i;
+	int err = 0;
+
+	vbd_shape(config, &shape);
+	for (i = 0; i < config->nr_queues && !err; i++) {
+		bool copies = fds[i].gntdev >= 0;
+
+		places[i].worker = worker_for(disk, i);
+		places[i].complaints = &disk->complaints[i];
+		err = (copies ? xenio_gntdev_create : xenio_xentap_create)
+			(&fds[i], &shape, config->domid, config->queues[i].port,
+			 &places[i].xenio);
+	}
+	if (!err)
+		return 0;
+	for (i--; i--;)
+		places[i].xenio->ops->destroy(places[i].xenio);
+	close_fds(fds, config->nr_queues);
+	return err;
+}
+
+static int map_journal(struct disk *disk, struct vbd_config *config, int fd,
+		       struct frontend *frontend)
+{
+	size_t bytes = vbd_journal_bytes(config);
+	void *memory = NULL;
+	int err;
+
+	_Static_assert((uint32_t)JOURNAL_EMPTY == CTL_JOURNAL_EMPTY &&
+		       (uint32_t)JOURNAL_SERVING == CTL_JOURNAL_SERVING &&
+		       (uint32_t)JOURNAL_ENDED == CTL_JOURNAL_ENDED, "tapback reads it");
+	if (fd < 0)
+		return 0;
+	err = keep_map(fd, bytes, &memory);
+	if (err) {
+		log_error("domain %u, device %u: cannot use the journal: %s", config->domid,
+			  config->devid, strerror(-err));
+		return err;
+	}
+	frontend->journal_bytes = bytes;
+	frontend->journal = config->journal = memory;
+	if (config->journal->state == JOURNAL_SERVING &&
+	    keep_is_locked(disk->image.fd, config->journal->io_lock))
+		return -EBUSY;
+	config->journal->io_lock = disk->io_lock;
+	return 0;
+}
+
+static int connect_frontend(struct disk *disk, const struct vbd_config *config,
+			    struct xenio_fds *fds, struct frontend *frontend)
+{
+	struct vbd_place places[VBD_QUEUES_MAX];
+	int err = make_places(disk, config, fds, places);
+
+	return err ? err : vbd_create(config, &disk->store, &disk->worker, places,
+				      &frontend->vbd);
+}
+
+static void say_connected(const struct frontend *frontend)
+{
+	const struct vbd_config *config = vbd_config(frontend->vbd);
+
+	if (config->resume)
+		log_warning("domain %u, device %u: goes on where another tapdisk ended; "
+			    "requests taken up again: %u", config->domid, config->devid,
+			    vbd_nr_resumed(frontend->vbd));
+	if (!log_limited(&frontend->disk->connects))
+		return;
+	if (!xenio_maps(vbd_xenio(frontend->vbd, 0)))
+		log_warning("domain %u, device %u: without the module xentap all data is copied, "
+			    "by /dev/xen/gntdev", config->domid, config->devid);
+	log_info("domain %u, device %u: connected, queues: %u, each of %u requests in %u pages; "
+		 "data: %s", config->domid, config->devid, config->nr_queues,
+		 ring_entries(config->protocol, config->nr_pages), config->nr_pages,
+		 data_way_name(config->way));
+}
+
+int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds *fds,
+		 int journal)
+{
 	struct frontend *frontend = NULL;
-	struct xenio *xenio;
 	int err;
 
 	err = connect_check(disk, config);
@@ -162,28 +492,32 @@ int disk_connect(struct disk *disk, const struct vbd_config *config,
 		frontend = calloc(1, sizeof(*frontend));
 		err = frontend ? 0 : -ENOMEM;
 	}
-	if (err) {
-		fd_close(&fds->tap[XENIO_RW]);
-		fd_close(&fds->tap[XENIO_RO]);
-		fd_close(&fds->evtchn);
-		return err;
+	if (!err) {
+		frontend->journal_fd = -1;
+		err = map_journal(disk, config, journal, frontend);
 	}
-
-	vbd_slots(config, nr_slots);
-	err = xenio_xentap_create(fds, nr_slots, config->domid, config->port, &xenio);
-	if (!err)
-		err = vbd_create(config, &disk->store, xenio, &frontend->vbd);
 	if (err) {
-		free(frontend);
-		return err;
+		close_fds(fds, config->nr_queues);
+		goto err_free;
 	}
+	config->way = disk->way;
+	config->copy_max = disk->copy_max;
+	config->poll_ns = disk->poll_ns;
+	config->persistent &= config->way == DATA_PERSISTENT;
+	err = connect_frontend(disk, config, fds, frontend);
+	if (err)
+		goto err_free;
+	frontend->journal_fd = journal;
 	frontend->disk = disk;
 	frontend->next = disk->frontends;
 	disk->frontends = frontend;
-	log_info("domain %u, device %u: connected, %u requests in %u ring pages", config->domid,
-		 config->devid, ring_entries(config->protocol, config->nr_pages),
-		 config->nr_pages);
+	say_connected(frontend);
 	return 0;
+
+err_free:
+	if (frontend)
+		frontend_free(frontend);
+	return err;
 }
 
 int disk_disconnect(struct disk *disk, uint32_t domid, uint32_t devid,
@@ -219,30 +553,49 @@ static void add_pair(struct json_object *object, const char *name, uint64_t read
 	json_object_object_add(object, name, pair);
 }
 
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+#define COUNTER(name) { #name, offsetof(struct vbd_stats, name) }
+	COUNTER(outstanding), COUNTER(held), COUNTER(resumed),
+	COUNTER(reads), COUNTER(writes), COUNTER(flushes), COUNTER(barriers), COUNTER(discards),
+	COUNTER(indirect), COUNTER(read_sectors), COUNTER(write_sectors),
+	COUNTER(discard_sectors), COUNTER(read_errors), COUNTER(write_errors),
+	COUNTER(bad_requests), COUNTER(requests), COUNTER(responses), COUNTER(events),
+	COUNTER(notifies), COUNTER(passes), COUNTER(polls), COUNTER(batches),
+	{ "grants_mapped", offsetof(struct vbd_stats, grants) },
+	COUNTER(drains), COUNTER(copy_calls), COUNTER(copies), COUNTER(moved_map),
+	COUNTER(moved_copy), COUNTER(moved_persistent), COUNTER(persistent_grants),
+	COUNTER(persistent_evicted), COUNTER(fallbacks), COUNTER(waits), COUNTER(merged),
+#undef COUNTER
+};
+
+static void add_counters(struct json_object *object, const struct vbd_stats *stats)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		add_int(object, counters[i].name,
+			*(const uint64_t *)((const char *)stats + counters[i].offset));
+}
+
 static struct json_object *frontend_stats(const struct frontend *frontend)
 {
 	const struct vbd_config *config = vbd_config(frontend->vbd);
-	const struct vbd_stats *stats = vbd_stats(frontend->vbd);
+	const struct vbd_stats stats = vbd_stats(frontend->vbd);
 	struct json_object *object = json_object_new_object();
+	struct json_object *queues = json_object_new_array();
+	unsigned int i;
 
 	add_int(object, "domid", config->domid);
 	add_int(object, "devid", config->devid);
-	add_int(object, "outstanding", vbd_outstanding(frontend->vbd));
-	add_int(object, "reads", stats->reads);
-	add_int(object, "writes", stats->writes);
-	add_int(object, "flushes", stats->flushes);
-	add_int(object, "read_sectors", stats->read_sectors);
-	add_int(object, "write_sectors", stats->write_sectors);
-	add_int(object, "read_errors", stats->read_errors);
-	add_int(object, "write_errors", stats->write_errors);
-	add_int(object, "bad_requests", stats->bad_requests);
-	add_int(object, "requests", stats->requests);
-	add_int(object, "responses", stats->responses);
-	add_int(object, "events", stats->events);
-	add_int(object, "notifies", stats->notifies);
-	add_int(object, "batches", stats->batches);
-	add_int(object, "grants_mapped", stats->grants);
-	add_int(object, "drains", stats->drains);
+	json_object_object_add(object, "data", json_object_new_string(data_way_name(config->way)));
+	add_counters(object, &stats);
+	for (i = 0; i < config->nr_queues; i++)
+		json_object_array_add(queues, json_object_new_int64((int64_t)
+				      vbd_queue_stats(frontend->vbd, i).requests));
+	json_object_object_add(object, "queues", queues);
 	return object;
 }
 
@@ -253,6 +606,7 @@ static struct json_object *image_stats(const struct disk *disk,
 	struct json_object *image = json_object_new_object();
 
 	json_object_object_add(image, "name", json_object_new_string(disk->path));
+	json_object_object_add(image, "locked", json_object_new_boolean(disk->locked));
 	add_pair(image, "hits", sum->read_sectors, sum->write_sectors);
 	add_pair(image, "fail", sum->read_errors, sum->write_errors);
 	json_object_array_add(images, image);
@@ -264,14 +618,35 @@ static void sum_up(const struct disk *disk, struct vbd_stats *sum, uint64_t *out
 	const struct frontend *frontend;
 
 	for (frontend = disk->frontends; frontend; frontend = frontend->next) {
-		const struct vbd_stats *stats = vbd_stats(frontend->vbd);
+		const struct vbd_stats stats = vbd_stats(frontend->vbd);
 
-		sum->read_sectors += stats->read_sectors;
-		sum->write_sectors += stats->write_sectors;
-		sum->read_errors += stats->read_errors;
-		sum->write_errors += stats->write_errors;
-		*outstanding += vbd_outstanding(frontend->vbd);
+		sum->read_sectors += stats.read_sectors;
+		sum->write_sectors += stats.write_sectors;
+		sum->read_errors += stats.read_errors;
+		sum->write_errors += stats.write_errors;
+		*outstanding += stats.outstanding;
 	}
+}
+
+static struct json_object *nbd_stats(const struct nbd_stats *stats)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_int(object, "connections", stats->connections);
+	add_int(object, "accepted", stats->accepted);
+	add_int(object, "refused", stats->refused);
+	add_int(object, "broken", stats->broken);
+	add_int(object, "requests", stats->requests);
+	add_int(object, "reads", stats->reads);
+	add_int(object, "writes", stats->writes);
+	add_int(object, "flushes", stats->flushes);
+	add_int(object, "discards", stats->discards);
+	add_int(object, "zeroes", stats->zeroes);
+	add_int(object, "queries", stats->queries);
+	add_int(object, "read_bytes", stats->read_bytes);
+	add_int(object, "write_bytes", stats->write_bytes);
+	add_int(object, "errors", stats->errors);
+	return object;
 }
 
 struct json_object *disk_stats(const struct disk *disk)
@@ -292,12 +667,16 @@ struct json_object *disk_stats(const struct disk *disk)
 			json_object_object_add(object, "name", json_object_new_string(name));
 		json_object_object_add(object, "images", image_stats(disk, &sum));
 	}
+	if (disk->type)
+		json_object_object_add(object, "filters", filters_stats(&disk->store));
 	add_pair(object, "secs", sum.read_sectors, sum.write_sectors);
 	add_int(object, "reqs_outstanding", outstanding);
 	json_object_object_add(object, "flush_failed",
-			       json_object_new_boolean(disk->store.flush_failed));
+			       json_object_new_boolean(atomic_load(&disk->store.flush_failed)));
 	for (frontend = disk->frontends; frontend; frontend = frontend->next)
 		json_object_array_add(frontends, frontend_stats(frontend));
 	json_object_object_add(object, "frontends", frontends);
+	if (disk->nbd)
+		json_object_object_add(object, "nbd", nbd_stats(nbd_server_stats(disk->nbd)));
 	return object;
 }

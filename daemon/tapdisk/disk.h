@@ -12,9 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "image/image.h"
-#include "loop/aio.h"
 #include "loop/loop.h"
+#include "loop/thread.h"
+#include "loop/worker.h"
+#include "nbd/server.h"
+#include "store/store.h"
 #include "vbd/vbd.h"
 
 struct disk;
@@ -23,6 +27,9 @@ struct frontend {
 	struct disk *disk;
 	struct vbd *vbd;
 	struct frontend *next;
+	int journal_fd;			/* -1: none */
+	struct journal_head *journal;
+	size_t journal_bytes;
 	/* Who asked to disconnect, and is told when that is done; or NULL. */
 	void (*closed)(void *context);
 	void *closed_context;
@@ -36,9 +43,24 @@ struct disk {
 	char *type;			/* "aio"; NULL while no image is open */
 	char *path;			/* for people */
 	struct image image;
-	struct aio aio;
+	bool locked;			/* the image is ours (image/lock.h) */
+	struct timer lock;		/* when it is not: tries again */
+	unsigned int lock_tries;
+	uint64_t io_lock;		/* locked in the image's file as long as I/O lasts; 0: not */
+	enum data_way way;		/* as the options said */
+	uint32_t copy_max;
+	uint64_t poll_ns;
+	struct worker worker;		/* in the main thread: home, and the first queues */
+	struct thread *threads[VBD_QUEUES_MAX - 1];	/* for the others; as many as needed yet */
+	unsigned int nr_threads;
 	struct store store;
+	struct nbd_server *nbd;		/* NULL: none; disk_close() waits for it, too */
+	/* What guests can have written to the log, by how they connect and in each queue. */
+	struct log_limit connects, complaints[VBD_QUEUES_MAX];
 	struct frontend *frontends;
+	struct frontend *gone;		/* without a vbd; to be freed by the next */
+	struct loop_task reap;
+	enum vbd_end how;		/* frontends are closed */
 	void (*idle)(void *context);	/* disk_close() waits for frontends */
 	void *idle_context;
 };
@@ -48,22 +70,51 @@ int disk_attach(struct loop *loop, int minor, int marker_fd, struct disk **out);
 /* No image may be open. */
 void disk_detach(struct disk *disk);
 
+/* How an image is to be served. */
+struct disk_options {
+	const char *type;
+	const char *path;		/* for people */
+	bool readonly;
+	bool lock_later;		/* the image is another disk's for a while */
+	uint32_t sector_bytes;		/* 512 or 4096 */
+	/* Filters of this process, above those of this disk (filter/filter.h). */
+	const char *const *outer_filters;
+	unsigned int nr_outer_filters;
+	const char *const *filters;
+	unsigned int nr_filters;
+	const int *filter_fds;		/* what "fd=N" of the latter counts */
+	unsigned int nr_filter_fds;
+	enum data_way way;		/* how data is moved */
+	uint32_t copy_max;		/* bytes */
+	uint64_t poll_ns;		/* vbd/poller.h */
+	/* A socket that listens for NBD clients, taken over on success; or -1. */
+	int nbd_fd;
+};
+
 /*
  * Takes over @fd on success. 0 or -errno with the reason in @why.
  * -EALREADY: an image is open.
  */
-int disk_open(struct disk *disk, const char *type, const char *path, int fd,
-	      bool readonly, char *why, size_t why_size);
+int disk_open(struct disk *disk, const struct disk_options *options, int fd,
+	      char *why, size_t why_size);
 
 /*
- * Disconnect all frontends, close the image, then call @idle(@context).
+ * Disconnect all frontends and NBD clients, close the image, then call @idle(@context).
  * May call it at once. -EALREADY: somebody is at it; 0 else.
  */
-int disk_close(struct disk *disk, void (*idle)(void *context), void *context);
+int disk_close(struct disk *disk, enum vbd_end how, void (*idle)(void *context), void *context);
 
-/* Takes over @fds in any case. 0, -EALREADY, -ENODEV (no image), -errno. */
-int disk_connect(struct disk *disk, const struct vbd_config *config,
-		 struct xenio_fds *fds);
+/*
+ * Takes over @fds, as many as @config has queues, in any case, and @journal, a
+ * memfd or -1, on success. The options of the disk are filled in. 0, -EALREADY,
+ * -ENODEV (no image), -EBUSY (I/O of the tapdisk that left the journal is under
+ * way), -errno.
+ */
+int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds *fds,
+		 int journal);
+
+/* The frontend, or NULL. */
+const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, uint32_t devid);
 
 /* 0: @closed will be called; -ENOTCONN; -EALREADY. */
 int disk_disconnect(struct disk *disk, uint32_t domid, uint32_t devid,

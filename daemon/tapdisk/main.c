@@ -2,7 +2,8 @@
 /*
  * tapdisk: serves one disk to Xen guests. Starts as root, binds its control
  * socket, becomes an ordinary user, and from then on has nothing but what
- * tap-ctl and tapback hand to it. One thread, one loop.
+ * tap-ctl and tapback hand to it. One thread and one loop, and more of them for
+ * guests that use several queues.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,8 +17,23 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/parse.h"
+#include "filter/filter.h"
 #include "tapdisk/commands.h"
 #include "tapdisk/privilege.h"
+#include "tapdisk/seccomp.h"
+
+#define POLL_US_MAX	1000u
+
+/* The command line. */
+struct options {
+	int ready_fd;			/* or -1 */
+	enum data_way way;
+	uint32_t poll_us;
+	char filters[FILTERS_MAX][SPEC_BYTES_MAX];
+	const char *specs[FILTERS_MAX];
+	unsigned int nr_filters;
+};
 
 struct process {
 	struct loop loop;
@@ -27,30 +43,87 @@ struct process {
 };
 
 static const char usage[] =
-	"Usage: tapdisk [--ready-fd=N]\n"
+	"Usage: tapdisk [--data=WAY] [--poll=MICROSECONDS] [--ready-fd=N]\n"
+	"               [--filter=NAME[:KEY=VALUE[,KEY=VALUE]...]]...\n"
 	"Serve one disk to Xen guests; started by tap-ctl(8) or systemd, in the\n"
 	"foreground, as root, which it soon ceases to be.\n"
 	"\n"
-	"  --ready-fd=N  write one byte to descriptor N when ready, and close it\n"
-	"  --version     print the version and exit\n"
-	"  --help        print this and exit\n";
+	"  --data=WAY     how data moves: auto, map, copy or persistent\n"
+	"  --poll=US      look out for more requests for so long, up to 1000 us\n"
+	"  --ready-fd=N   write one byte to descriptor N when ready, and close it\n"
+	"  --filter=SPEC  put a filter above what the disk has; see tapdisk(8)\n"
+	"  --version      print the version and exit\n"
+	"  --help         print this and exit\n";
 
-/* Exits on anything but a start. Returns the descriptor, or -1. */
-static int parse_options(int argc, char **argv)
+/*
+ * Files are opened while we may: when the filter is made, for a disk, it is too
+ * late. Exits if the filter will not do.
+ */
+static void add_filter(struct options *options, const char *text)
 {
-	static const struct option options[] = {
+	unsigned int nr = options->nr_filters;
+	char *spec_text = options->filters[nr];
+	char why[SPEC_BYTES_MAX] = "too many filters";
+	struct spec spec;
+	int err = nr == FILTERS_MAX ? -EINVAL : 0;
+
+	if (!err)
+		err = spec_parse(&spec, text, why, sizeof(why));
+	if (!err && spec_value(&spec, "file")) {
+		int fd = spec_open_file(&spec, why, sizeof(why));
+
+		err = fd < 0 ? fd : 0;
+		if (!err)
+			spec_format_fd(&spec, fd, spec_text);
+	} else if (!err) {
+		snprintf(spec_text, SPEC_BYTES_MAX, "%s", text);
+	}
+	if (!err) {
+		options->specs[nr] = spec_text;
+		err = filters_check(&options->specs[nr], 1, why, sizeof(why));
+	}
+	if (err) {
+		log_error("--filter=%s: %s", text, why);
+		exit(-err);
+	}
+	options->nr_filters++;
+}
+
+static void misused(void)
+{
+	fputs(usage, stderr);
+	exit(EINVAL);
+}
+
+/* Exits on anything but a start. */
+static void parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option long_options[] = {
+		{ "data", required_argument, NULL, 'd' },
+		{ "poll", required_argument, NULL, 'p' },
 		{ "ready-fd", required_argument, NULL, 'r' },
+		{ "filter", required_argument, NULL, 'f' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	int ready_fd = -1;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (option) {
+		case 'd':
+			if (data_way_parse(optarg, &options->way))
+				misused();
+			break;
+		case 'p':
+			if (parse_u32(optarg, POLL_US_MAX, &options->poll_us))
+				misused();
+			break;
 		case 'r':
-			ready_fd = atoi(optarg);
+			options->ready_fd = atoi(optarg);
+			break;
+		case 'f':
+			add_filter(options, optarg);
 			break;
 		case 'V':
 			puts("tapdisk " XENTAP_VERSION);
@@ -59,15 +132,11 @@ static int parse_options(int argc, char **argv)
 			fputs(usage, stdout);
 			exit(0);
 		default:
-			fputs(usage, stderr);
-			exit(EINVAL);
+			misused();
 		}
 	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		exit(EINVAL);
-	}
-	return ready_fd;
+	if (optind != argc)
+		misused();
 }
 
 static void disk_closed(void *context)
@@ -79,21 +148,28 @@ static void disk_closed(void *context)
 	loop_stop(&process->loop);
 }
 
-/* End in order: answer what is in flight, give every grant back. */
+/*
+ * End in order: answer what is in flight, give every grant back. After SIGHUP another
+ * tapdisk goes on, for guests that it finds in the journal.
+ */
 static void signal_ready(struct loop_source *source)
 {
 	struct process *process =
 		(struct process *)((char *)source - offsetof(struct process, signals));
+	enum vbd_end how = VBD_END;
 	struct signalfd_siginfo info;
 
 	if (read(source->fd, &info, sizeof(info)) < 0)
 		return;
-	log_info("signal %u: ending", info.ssi_signo);
+	if (info.ssi_signo == SIGHUP)
+		how = VBD_LEAVE;
+	log_info("signal %u: ending%s", info.ssi_signo,
+		 how == VBD_LEAVE ? "; guests wait for another tapdisk" : "");
 	process->tapdisk.stopping = true;
 	if (!process->tapdisk.disk)
 		loop_stop(&process->loop);
 	else
-		disk_close(process->tapdisk.disk, disk_closed, process);
+		disk_close(process->tapdisk.disk, how, disk_closed, process);
 }
 
 static int watch_signals(struct process *process)
@@ -103,6 +179,7 @@ static int watch_signals(struct process *process)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
 	process->signals.ready = signal_ready;
@@ -140,25 +217,35 @@ static int process_start(struct process *process)
 			    &process->server);
 	if (!err)
 		err = watch_signals(process);
+	/* Before any thread, and before anybody is answered. */
+	if (!err)
+		err = seccomp_confine();
 	return err;
 }
 
 int main(int argc, char **argv)
 {
 	struct process process = { .signals.fd = -1 };
-	int ready_fd = parse_options(argc, argv);
+	static struct options options = { .ready_fd = -1, .way = DATA_AUTO };
 	int err;
 
-	log_init("tapdisk", ready_fd >= 0);
+	parse_options(argc, argv, &options);
+	log_init("tapdisk", options.ready_fd >= 0);
 	if (geteuid() != 0) {
 		log_error("must be started as root: tap-ctl spawn does it");
 		return EPERM;
 	}
+	process.tapdisk.options = (struct disk_options){
+		.way = options.way, .copy_max = DATA_COPY_MAX_DEFAULT,
+		.poll_ns = options.poll_us * 1000ull, .nbd_fd = -1,
+	};
+	process.tapdisk.filters = options.specs;
+	process.tapdisk.nr_filters = options.nr_filters;
 	err = loop_init(&process.loop);
 	if (!err)
 		err = process_start(&process);
 	if (!err) {
-		tell_ready(ready_fd);
+		tell_ready(options.ready_fd);
 		err = loop_run(&process.loop);
 	}
 	if (process.server)

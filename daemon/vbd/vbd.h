@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One frontend of a disk: its ring, the grants it lends, and the requests in
- * flight between both and the store.
+ * One frontend of a disk: its queues, and what is common to them.
  */
 #ifndef VBD_VBD_H
 #define VBD_VBD_H
@@ -9,70 +8,90 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "image/image.h"
-#include "loop/aio.h"
-#include "loop/loop.h"
+#include "loop/worker.h"
+#include "store/store.h"
+#include "vbd/data.h"
+#include "vbd/stats.h"
 #include "xen/blkif.h"
 #include "xen/xenio.h"
 
-/* What all frontends of a disk share. The disk owns it. */
-struct store {
-	struct image *image;
-	struct aio *aio;
-	struct loop *loop;
-	/*
-	 * A flush failed: what was acknowledged may be lost, and no later
-	 * flush can prove otherwise. Writes fail from then on.
-	 */
-	bool flush_failed;
+#define VBD_QUEUES_MAX 8u
+
+struct journal_head;
+struct log_limit;
+
+struct vbd_queue {
+	uint32_t port;				/* the frontend's event channel */
+	uint32_t grefs[BLKIF_RING_PAGES_MAX];
 };
 
 struct vbd_config {
 	uint32_t domid;
 	uint32_t devid;
-	uint32_t port;				/* the frontend's event channel */
 	enum blkif_protocol protocol;
-	uint32_t nr_pages;			/* of the ring; a power of two */
-	uint32_t grefs[BLKIF_RING_PAGES_MAX];
+	uint32_t nr_pages;			/* of each ring; a power of two */
+	uint32_t nr_queues;
+	struct vbd_queue queues[VBD_QUEUES_MAX];
 	bool readonly;				/* for this frontend */
+	bool discard;				/* it was offered */
+	bool persistent;			/* offered, and accepted */
+	enum data_way way;
+	uint32_t copy_max;			/* bytes */
+	uint64_t poll_ns;			/* longest look-out for more; 0: none (poller.h) */
+	/*
+	 * Memory of vbd_journal_bytes() that outlives us, zeroed at first and then as
+	 * a backend before us left it; NULL: none is kept.
+	 */
+	struct journal_head *journal;
+	bool resume;				/* filled in: there is something to take up */
 };
 
-/* Since the frontend connected. Sectors of 512 bytes. */
-struct vbd_stats {
-	uint64_t reads, writes, flushes;	/* completed well */
-	uint64_t read_sectors, write_sectors;
-	uint64_t read_errors, write_errors;	/* of the store, or of grants */
-	uint64_t bad_requests;			/* refused before any I/O */
-	uint64_t requests, responses;		/* taken from, put on the ring */
-	uint64_t events, notifies;		/* from, to the frontend */
-	uint64_t batches;			/* calls to the module */
-	uint64_t grants;			/* mapped */
-	uint64_t drains;			/* pages that I/O still held */
+/*
+ * Who serves a queue, its seam to Xen, and how much its guest can have written to the
+ * log; this is used on the worker's thread, and outlives the queue, or a guest could
+ * begin anew by a new ring.
+ */
+struct vbd_place {
+	struct worker *worker;
+	struct xenio *xenio;
+	struct log_limit *complaints;
 };
 
 struct vbd;
 
-/* Slots that xenio must have for @config. */
-void vbd_slots(const struct vbd_config *config, uint32_t nr_slots[XENIO_NR_ARENAS]);
+size_t vbd_journal_bytes(const struct vbd_config *config);
+
+/* What each xenio must have for @config. */
+void vbd_shape(const struct vbd_config *config, struct xenio_shape *shape);
 
 /*
- * Map the ring and serve it. Takes over @xenio, on error too. 0 or -errno,
- * logged.
+ * Map the rings and serve them, from where the journal says that a backend before us
+ * stopped. Takes over each xenio of @places, on error
+ * too. @home is the worker of the calling thread, the one that all of these
+ * functions are for. 0 or -errno, logged.
  */
-int vbd_create(const struct vbd_config *config, struct store *store,
-	       struct xenio *xenio, struct vbd **out);
+int vbd_create(const struct vbd_config *config, struct store *store, struct worker *home,
+	       const struct vbd_place *places, struct vbd **out);
+
+enum vbd_end {
+	VBD_END,	/* for good */
+	VBD_LEAVE,	/* another backend goes on, by the journal, and what it finds in the ring */
+};
 
 /*
  * Take no more requests; when all in flight are answered and every grant is
  * unmapped, free the vbd and call @closed(@context). May call it at once. Once
  * only for each vbd.
  */
-void vbd_close(struct vbd *vbd, void (*closed)(void *context), void *context);
+void vbd_close(struct vbd *vbd, enum vbd_end how, void (*closed)(void *context), void *context);
+
+/* How many requests of the backend before us were in flight. */
+uint32_t vbd_nr_resumed(const struct vbd *vbd);
 
 const struct vbd_config *vbd_config(const struct vbd *vbd);
-const struct vbd_stats *vbd_stats(const struct vbd *vbd);
-const struct xenio *vbd_xenio(const struct vbd *vbd);
-/* Requests taken and not answered. */
-uint32_t vbd_outstanding(const struct vbd *vbd);
+/* The sum over all queues, as of now. */
+struct vbd_stats vbd_stats(const struct vbd *vbd);
+struct vbd_stats vbd_queue_stats(const struct vbd *vbd, unsigned int queue);
+const struct xenio *vbd_xenio(const struct vbd *vbd, unsigned int queue);
 
 #endif /* VBD_VBD_H */

@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ENTRY_WORDS_MAX	28u	/* 112 bytes */
-
 /* The head of the shared ring; the entries begin after it. */
 struct shared_ring {
 	uint32_t req_prod;
@@ -29,7 +27,10 @@ struct blkif_layout {
 	uint8_t response_bytes;
 };
 
-#define SEGMENT_BYTES	8u
+/* Where a discard has its length, and an indirect request its pages. */
+#define DISCARD_SECTORS(layout)	((layout)->segments)
+#define INDIRECT_COUNT		2u
+#define INDIRECT_PAGES(layout)	((layout)->segments + 4u)
 
 static const struct blkif_layout layout_64 = {
 	.entry_bytes = 112, .id = 8, .sector = 16, .segments = 24, .response_bytes = 16,
@@ -119,55 +120,100 @@ int ring_attach(struct ring *ring, enum blkif_protocol protocol, void *shared,
 	return waiting > ring->entries ? -EPROTO : 0;
 }
 
+/*
+ * The index of requests is the journal's word, that of responses is the shared
+ * one: the frontend's memory, from which nothing but a distance is made.
+ */
+int ring_resume(struct ring *ring, uint32_t req_cons)
+{
+	if (req_cons - ring->rsp_prod > ring->entries)
+		return -EPROTO;
+	ring->req_cons = req_cons;
+	return 0;
+}
+
 int ring_waiting(struct ring *ring)
 {
-	uint32_t req_prod;
+	uint32_t unanswered = ring->req_cons - ring->rsp_prod;
+	uint32_t waiting;
 
 	if (ring->halted)
 		return -EPROTO;
-	req_prod = __atomic_load_n(&head(ring)->req_prod, __ATOMIC_ACQUIRE);
-	/* Measured from the last response: all before it is answered. */
-	if (req_prod - ring->rsp_prod > ring->entries) {
+	waiting = __atomic_load_n(&head(ring)->req_prod, __ATOMIC_ACQUIRE) - ring->req_cons;
+	/* What is not answered yet has its entry; an index that moved back is far ahead. */
+	if (waiting > ring->entries - unanswered) {
 		ring->halted = true;
 		return -EPROTO;
 	}
-	return (int)(req_prod - ring->req_cons);
+	return (int)waiting;
 }
 
 /*
  * The one copy (XSA-155): each word is read once, by a volatile access that
  * the compiler can neither repeat nor leave out.
  */
-static void copy_entry(const struct ring *ring, uint32_t index, uint8_t *copy)
+void ring_take(struct ring *ring, struct blkif_entry *copy)
 {
-	const volatile uint32_t *from = (const volatile uint32_t *)entry(ring, index);
-	uint32_t words[ENTRY_WORDS_MAX];
+	const volatile uint32_t *from = (const volatile uint32_t *)entry(ring, ring->req_cons++);
+	unsigned int nr = ring->layout->entry_bytes / sizeof(copy->words[0]);
 	unsigned int i;
 
-	for (i = 0; i < ring->layout->entry_bytes / sizeof(words[0]); i++)
-		words[i] = from[i];
-	memcpy(copy, words, ring->layout->entry_bytes);
+	for (i = 0; i < BLKIF_ENTRY_WORDS; i++)
+		copy->words[i] = i < nr ? from[i] : 0;
 }
 
-void ring_take(struct ring *ring, struct blkif_request *request)
+struct blkif_segment blkif_segment(const uint8_t from[BLKIF_SEGMENT_BYTES])
 {
-	const struct blkif_layout *layout = ring->layout;
-	uint8_t copy[ENTRY_WORDS_MAX * sizeof(uint32_t)];
+	struct blkif_segment segment = { .first_sect = from[4], .last_sect = from[5] };
+
+	memcpy(&segment.gref, from, sizeof(segment.gref));
+	return segment;
+}
+
+static void parse_indirect(const struct blkif_layout *layout, const uint8_t *copy,
+			   struct blkif_request *request)
+{
+	request->indirect = true;
+	request->op = copy[1];
+	memcpy(&request->nr_segments, copy + INDIRECT_COUNT, sizeof(request->nr_segments));
+	memcpy(request->pages, copy + INDIRECT_PAGES(layout), sizeof(request->pages));
+}
+
+static void parse_discard(const struct blkif_layout *layout, const uint8_t *copy,
+			  struct blkif_request *request)
+{
+	request->flags = copy[1];
+	memcpy(&request->nr_sectors, copy + DISCARD_SECTORS(layout), sizeof(request->nr_sectors));
+}
+
+static void parse_segments(const struct blkif_layout *layout, const uint8_t *copy,
+			   struct blkif_request *request)
+{
 	unsigned int i;
 
-	copy_entry(ring, ring->req_cons++, copy);
-	request->op = copy[0];
 	request->nr_segments = copy[1];
+	for (i = 0; i < BLKIF_SEGMENTS_MAX; i++)
+		request->segments[i] = blkif_segment(copy + layout->segments +
+						     i * BLKIF_SEGMENT_BYTES);
+}
+
+void ring_parse(const struct ring *ring, const struct blkif_entry *entry_copy,
+		struct blkif_request *request)
+{
+	const struct blkif_layout *layout = ring->layout;
+	const uint8_t *copy = (const uint8_t *)entry_copy->words;
+
+	request->op = copy[0];
+	request->indirect = false;
+	request->nr_segments = 0;
 	memcpy(&request->id, copy + layout->id, sizeof(request->id));
 	memcpy(&request->sector, copy + layout->sector, sizeof(request->sector));
-	for (i = 0; i < BLKIF_SEGMENTS_MAX; i++) {
-		const uint8_t *from = copy + layout->segments + i * SEGMENT_BYTES;
-		struct blkif_segment *segment = &request->segments[i];
-
-		memcpy(&segment->gref, from, sizeof(segment->gref));
-		segment->first_sect = from[4];
-		segment->last_sect = from[5];
-	}
+	if (request->op == BLKIF_INDIRECT)
+		parse_indirect(layout, copy, request);
+	else if (request->op == BLKIF_DISCARD)
+		parse_discard(layout, copy, request);
+	else
+		parse_segments(layout, copy, request);
 }
 
 void ring_respond(struct ring *ring, uint64_t id, uint8_t op,
@@ -198,11 +244,12 @@ bool ring_push(struct ring *ring)
 	return ring->rsp_prod - event < ring->rsp_prod - old;
 }
 
-bool ring_ask_event(struct ring *ring)
+bool ring_ask_event(struct ring *ring, uint32_t ahead)
 {
 	if (ring->halted)
 		return false;
-	head(ring)->req_event = ring->req_cons + 1;
+	head(ring)->req_event = ring->req_cons + ahead;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return head(ring)->req_prod != ring->req_cons;
+	/* An index that makes no sense is for ring_waiting() to judge. */
+	return head(ring)->req_prod - ring->req_cons >= ahead;
 }

@@ -13,6 +13,9 @@
 
 #define BLKIF_PAGE_BYTES	4096u
 #define BLKIF_SEGMENTS_MAX	11u	/* of one request, without indirection */
+#define BLKIF_INDIRECT_MAX	256u	/* with it: as many as we offer */
+#define BLKIF_INDIRECT_PAGES	8u	/* room for that in the protocol */
+#define BLKIF_SEGMENT_BYTES	8u
 #define BLKIF_SECTORS_PER_PAGE	8u
 #define BLKIF_RING_PAGES_MAX	16u
 
@@ -20,8 +23,13 @@
 enum blkif_op {
 	BLKIF_READ = 0,
 	BLKIF_WRITE = 1,
+	BLKIF_BARRIER = 2,
 	BLKIF_FLUSH = 3,
+	BLKIF_DISCARD = 5,
+	BLKIF_INDIRECT = 6,
 };
+
+#define BLKIF_DISCARD_SECURE	(1u << 0)	/* flag of a discard */
 
 /* What the frontend is told; made from -errno by blkif_status() alone. */
 enum blkif_status {
@@ -51,9 +59,21 @@ struct blkif_segment {
 struct blkif_request {
 	uint64_t id;		/* the frontend's; opaque, need not be unique */
 	uint64_t sector;	/* in 512-byte units */
-	uint8_t op;
-	uint8_t nr_segments;
+	uint64_t nr_sectors;	/* of a discard */
+	uint8_t op;		/* of an indirect one, the one inside */
+	uint8_t flags;		/* of a discard */
+	bool indirect;		/* segments are in the pages below */
+	uint16_t nr_segments;
+	uint32_t pages[BLKIF_INDIRECT_PAGES];	/* grants */
 	struct blkif_segment segments[BLKIF_SEGMENTS_MAX];
+};
+
+/* The largest entry of a ring is 112 bytes. */
+#define BLKIF_ENTRY_WORDS	28u
+
+/* An entry as it was copied out of the ring, whatever its layout. */
+struct blkif_entry {
+	uint32_t words[BLKIF_ENTRY_WORDS];
 };
 
 struct blkif_layout;
@@ -79,13 +99,26 @@ int ring_attach(struct ring *ring, enum blkif_protocol protocol, void *shared,
 		uint32_t nr_pages);
 
 /*
+ * After ring_attach(): requests up to @req_cons were taken by a backend before
+ * us, which did not answer all of them. 0, or -EPROTO when that cannot be so.
+ */
+int ring_resume(struct ring *ring, uint32_t req_cons);
+
+/*
  * How many requests wait. Reads the frontend's index once. -EPROTO when it
- * is further ahead than a ring can hold; the ring is halted then, for good.
+ * is further ahead than a ring can hold, or has moved back; the ring is halted then,
+ * for good.
  */
 int ring_waiting(struct ring *ring);
 
 /* Copy the next request, one of those that ring_waiting() counted. */
-void ring_take(struct ring *ring, struct blkif_request *request);
+void ring_take(struct ring *ring, struct blkif_entry *copy);
+/* What such a copy says; nothing of it is checked. */
+void ring_parse(const struct ring *ring, const struct blkif_entry *entry_copy,
+		struct blkif_request *request);
+
+/* One segment as it stands in the ring and in indirect pages, @from a copy. */
+struct blkif_segment blkif_segment(const uint8_t from[BLKIF_SEGMENT_BYTES]);
 
 /* Write a response; the frontend sees it after ring_push(). */
 void ring_respond(struct ring *ring, uint64_t id, uint8_t op,
@@ -95,8 +128,9 @@ void ring_respond(struct ring *ring, uint64_t id, uint8_t op,
 bool ring_push(struct ring *ring);
 
 /*
- * Ask for an event with the next request; true: one has come already.
+ * Ask for an event with the @ahead-th request from now, 1 being the next; true:
+ * that one has come already.
  */
-bool ring_ask_event(struct ring *ring);
+bool ring_ask_event(struct ring *ring, uint32_t ahead);
 
 #endif /* XEN_BLKIF_H */

@@ -8,12 +8,12 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <xenevtchn.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "uapi/xentap.h"
 #include "xen/xenio.h"
+#include "xen/xenio_event.h"
 
 /* Entries pass through as they are. */
 _Static_assert(sizeof(struct xenio_map) == sizeof(struct xentap_map) &&
@@ -28,18 +28,19 @@ _Static_assert(sizeof(struct xenio_drained) == sizeof(struct xentap_drained) &&
 	       offsetof(struct xenio_drained, slot) == offsetof(struct xentap_drained, slot) &&
 	       offsetof(struct xenio_drained, status) == offsetof(struct xentap_drained, status),
 	       "drained");
+_Static_assert(sizeof(struct xenio_copy) == sizeof(struct xentap_copy) &&
+	       offsetof(struct xenio_copy, page) == offsetof(struct xentap_copy, page) &&
+	       offsetof(struct xenio_copy, gref) == offsetof(struct xentap_copy, gref) &&
+	       offsetof(struct xenio_copy, domid) == offsetof(struct xentap_copy, domid) &&
+	       offsetof(struct xenio_copy, page_offset) ==
+			offsetof(struct xentap_copy, page_offset) &&
+	       offsetof(struct xenio_copy, gref_offset) ==
+			offsetof(struct xentap_copy, gref_offset) &&
+	       offsetof(struct xenio_copy, len) == offsetof(struct xentap_copy, len) &&
+	       offsetof(struct xenio_copy, flags) == offsetof(struct xentap_copy, flags) &&
+	       offsetof(struct xenio_copy, status) == offsetof(struct xentap_copy, status) &&
+	       XENIO_COPY_TO_GUEST == XENTAP_COPY_F_TO_GUEST, "copy");
 _Static_assert(XENIO_SLOT_BYTES == XENTAP_SLOT_BYTES, "slot");
-
-struct xenio_xentap {
-	struct xenio xenio;
-	xenevtchn_handle *evtchn;
-	xenevtchn_port_or_error_t port;		/* ours, -1: none */
-};
-
-static struct xenio_xentap *self(struct xenio *xenio)
-{
-	return (struct xenio_xentap *)xenio;
-}
 
 static int xentap_batch(struct xenio *xenio, enum xenio_arena arena,
 			struct xenio_unmap *unmaps, uint32_t nr_unmaps,
@@ -65,47 +66,38 @@ static int xentap_drained(struct xenio *xenio, enum xenio_arena arena,
 	return (int)((size_t)got / sizeof(*records));
 }
 
-static int xentap_event_take(struct xenio *xenio)
+static int xentap_copy(struct xenio *xenio, struct xenio_copy *copies, uint32_t nr)
 {
-	return xenevtchn_pending(self(xenio)->evtchn) < 0 ? -errno : 0;
-}
+	struct xentap_copy_list list = { .entries = (uintptr_t)copies, .nr = nr };
 
-static int xentap_event_unmask(struct xenio *xenio)
-{
-	struct xenio_xentap *xentap = self(xenio);
-
-	return xenevtchn_unmask(xentap->evtchn, (evtchn_port_t)xentap->port) ? -errno : 0;
-}
-
-static int xentap_event_send(struct xenio *xenio)
-{
-	struct xenio_xentap *xentap = self(xenio);
-
-	return xenevtchn_notify(xentap->evtchn, (evtchn_port_t)xentap->port) ? -errno : 0;
+	return ioctl(xenio->drain_fd[XENIO_RW], XENTAP_IOC_COPY, &list) ? -errno : 0;
 }
 
 static void xentap_destroy(struct xenio *xenio)
 {
-	struct xenio_xentap *xentap = self(xenio);
+	struct xenio_event *event = (struct xenio_event *)xenio;
 	int i;
 
-	/* Closing the device unbinds the port. */
-	if (xentap->evtchn)
-		xenevtchn_close(xentap->evtchn);
+	xenio_event_unbind(event);
+	if (xenio->pool)
+		munmap(xenio->pool, (size_t)xenio->nr_pool * XENIO_SLOT_BYTES);
 	for (i = 0; i < XENIO_NR_ARENAS; i++) {
 		if (xenio->base[i])
 			munmap(xenio->base[i], (size_t)xenio->nr_slots[i] * XENIO_SLOT_BYTES);
 		fd_close(&xenio->drain_fd[i]);
 	}
-	free(xentap);
+	free(event);
 }
 
 static const struct xenio_ops xentap_ops = {
 	.batch = xentap_batch,
 	.drained = xentap_drained,
-	.event_take = xentap_event_take,
-	.event_unmask = xentap_event_unmask,
-	.event_send = xentap_event_send,
+	.copy = xentap_copy,
+	.ring_map = xenio_arena_ring_map,
+	.ring_unmap = xenio_arena_ring_unmap,
+	.event_take = xenio_event_take,
+	.event_unmask = xenio_event_unmask,
+	.event_send = xenio_event_send,
 	.destroy = xentap_destroy,
 };
 
@@ -137,24 +129,27 @@ static int arena_open(struct xenio *xenio, enum xenio_arena arena, int *fd,
 	return 0;
 }
 
-static int event_bind(struct xenio_xentap *xentap, int *fd, uint32_t domid, uint32_t port)
+static int pool_open(struct xenio *xenio, uint32_t nr_pages)
 {
-	xentap->evtchn = xenevtchn_fdopen(NULL, *fd, 0);
-	if (!xentap->evtchn)
+	struct xentap_pool_create create = { .nr_pages = nr_pages };
+	int fd = xenio->drain_fd[XENIO_RW];
+	void *pool;
+
+	if (ioctl(fd, XENTAP_IOC_POOL_CREATE, &create))
 		return -errno;
-	fd_take(fd);
-	xentap->port = xenevtchn_bind_interdomain(xentap->evtchn, domid, port);
-	if (xentap->port < 0)
+	pool = mmap(NULL, (size_t)nr_pages * XENIO_SLOT_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_SHARED, fd, (off_t)XENTAP_POOL_OFFSET);
+	if (pool == MAP_FAILED)
 		return -errno;
-	xentap->xenio.event_fd = xenevtchn_fd(xentap->evtchn);
+	xenio->pool = pool;
+	xenio->nr_pool = nr_pages;
 	return 0;
 }
 
-int xenio_xentap_create(struct xenio_fds *fds,
-			const uint32_t nr_slots[XENIO_NR_ARENAS], uint32_t domid,
-			uint32_t port, struct xenio **out)
+int xenio_xentap_create(struct xenio_fds *fds, const struct xenio_shape *shape,
+			uint32_t domid, uint32_t port, struct xenio **out)
 {
-	struct xenio_xentap *xentap = calloc(1, sizeof(*xentap));
+	struct xenio_event *xentap = calloc(1, sizeof(*xentap));
 	int err = xentap ? 0 : -ENOMEM;
 	int i;
 
@@ -163,13 +158,21 @@ int xenio_xentap_create(struct xenio_fds *fds,
 			.ops = &xentap_ops, .drain_fd = { -1, -1 }, .event_fd = -1,
 		};
 	for (i = 0; i < XENIO_NR_ARENAS && !err; i++) {
-		err = arena_open(&xentap->xenio, (enum xenio_arena)i, &fds->tap[i], nr_slots[i]);
+		uint32_t nr = shape->nr_slots[i] + (i == XENIO_RW ? shape->nr_ring : 0);
+
+		err = arena_open(&xentap->xenio, (enum xenio_arena)i, &fds->tap[i], nr);
 		if (err)
 			log_error("domain %u: cannot set up %u slots of /dev/xen/tap: %s", domid,
-				  nr_slots[i], strerror(-err));
+				  nr, strerror(-err));
 	}
 	if (!err) {
-		err = event_bind(xentap, &fds->evtchn, domid, port);
+		err = pool_open(&xentap->xenio, shape->nr_pool);
+		if (err)
+			log_error("domain %u: cannot set up a pool of %u pages of /dev/xen/tap: %s",
+				  domid, shape->nr_pool, strerror(-err));
+	}
+	if (!err) {
+		err = xenio_event_bind(xentap, &fds->evtchn, domid, port);
 		if (err)
 			log_error("domain %u: cannot bind event channel %u: %s", domid, port,
 				  strerror(-err));

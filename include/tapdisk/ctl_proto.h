@@ -25,12 +25,25 @@
  * "attach"    "minor" (marker file)            -
  *             takes flock(LOCK_EX | LOCK_NB) on the marker for as long as
  *             the disk is attached. EEXIST: a disk is attached already
- * "open"      "minor", "type", "path",         -
+ * "open"      "minor", "type", "path",         "nbd": bool, it is served
  *             "readonly": bool (image)
  *             path is for people and "list"; the image is the descriptor.
- *             EALREADY: an image is open
+ *             EALREADY: an image is open. May also have "sector_size", 512
+ *             (if absent) or 4096: the unit of the guest's requests; and
+ *             "lock_later": bool, the image is another disk's, whose guest runs
+ *             no more: lock it (image/lock.h) as soon as that one is gone; and
+ *             "data": "auto" | "map" | "copy" | "persistent", how the guest's
+ *             data is moved; and
+ *             "filters": ["NAME:KEY=VALUE,..."], the first to see a request
+ *             first; their "fd=N" is the Nth descriptor after the image's, the
+ *             first being 0; and
+ *             "nbd": bool, the last descriptor is a socket that listens: serve
+ *             the image there to local programs of root, by NBD. The sender gives
+ *             it a name only when the reply says that it is served, since older
+ *             tapdisks do not know it, and takes the name away after "close"
  * "close"     "minor"                          -
- *             disconnects every frontend first; answers when all I/O ended
+ *             disconnects every frontend and NBD client first; answers when
+ *             all I/O ended
  * "detach"    "minor"                          -
  *             EBUSY while an image is open. tapdisk exits after the reply
  *             to the detach of its last disk
@@ -38,25 +51,61 @@
  *                                              "sector_size",
  *                                              "physical_sector_size",
  *                                              "readonly": bool,
- *                                              "flush": bool
+ *                                              "flush": bool,
+ *                                              "discard": bool,
+ *                                              "discard_secure": bool,
+ *                                              "discard_granularity",
+ *                                              "discard_alignment" (bytes),
+ *                                              "barrier": bool,
+ *                                              "persistent": bool,
+ *                                              "max_indirect_segments",
+ *                                              "journal": bool, whether
+ *                                              "connect" may have one
+ * "resize"    "minor"                          "sectors" (of 512 bytes)
+ *             uses all of an image that has grown; EINVAL: it has shrunk
  * "connect"   "minor", "domid", "devid",       -
- *             "grefs": [ring pages, 1..16,
- *             a power of two],
- *             "port", "protocol": "native" |
+ *             "protocol": "native" |
  *             "x86_32" | "x86_64",
- *             "readonly": bool
- *             (tap read-write, tap read-only,
- *             evtchn: all three restricted to
- *             domid by the sender)
- *             EALREADY: domid/devid is connected
+ *             "readonly": bool,
+ *             "persistent": bool, "discard":
+ *             bool, "queues": [{"grefs":
+ *             [ring pages, 1..16, a power of
+ *             two], "port"}, 1..8]
+ *             (for each queue: tap read-write,
+ *             tap read-only, evtchn: all
+ *             restricted to domid by the sender)
+ *             persistent: the frontend uses its grants again; discard: it was
+ *             offered. Rings are all of one size, ports all different. On a
+ *             host without the module there is a member "gntdev", and the
+ *             descriptors of each queue are gntdev and evtchn.
+ *             EALREADY: domid/devid is connected. With a member "journal":
+ *             true, the last descriptor is a memfd of CTL_JOURNAL_BYTES, sealed
+ *             so that it keeps its size, which the sender keeps as well: zeros at
+ *             first, and then what the tapdisk left in it that served the same
+ *             ring before and was killed. EBUSY: I/O of that one is still under
+ *             way, try again
+ * "journal"   "minor", "domid", "devid"        "arenas": [{"base", "slots"}],
+ *                                              two for each queue (the
+ *                                              memfd, one for each arena)
+ *             for who has to take the disk up again if this tapdisk is killed.
+ *             ENOTCONN: not connected; ENOENT: without a journal
  * "disconnect" "domid", "devid"                -
  *             answers when all I/O ended and every grant is unmapped.
  *             ENOTCONN: not connected
  * "stats"     "minor"                          "stats": {...}
+ * "limit"     "minor", "options": "iops=N,     -
+ *             bps=N,burst_ms=N"
+ *             changes the disk's filter "limit"; ENOENT: it has none
+ * "trace"     "minor" (pipe or socket)         -
+ *             a line of JSON for each I/O of the disk that begins from now on goes
+ *             there, until its reader is gone; EBUSY: somebody else has one
  * "arena"     "minor"                          "arenas": [{"domid", "devid",
  *                                              "readonly", "base" (address
  *                                              in tapdisk), "slots"}]
- *                                              (one descriptor each)
+ *                                              (one descriptor each; two
+ *                                              for each queue)
+ *                                              "frontends": [{"domid",
+ *                                              "devid"}], all of them
  *             for queries of the grants behind addresses in use
  */
 #ifndef TAPDISK_CTL_PROTO_H
@@ -64,7 +113,15 @@
 
 #define CTL_PROTO_VERSION	1
 #define CTL_MSG_MAX		65536	/* bytes of one message */
-#define CTL_MSG_FDS		8	/* descriptors beside one message */
+#define CTL_MSG_FDS		28	/* descriptors beside one message */
+#define CTL_DOMID_MAX		0x7fef	/* numbers above name no guest (xen/xen.h) */
+
+#define CTL_JOURNAL_BYTES	(1u << 20)	/* room for the largest rings */
+
+/* The first 32-bit word of a journal; what follows is tapdisk's own affair. */
+#define CTL_JOURNAL_EMPTY	0u	/* no request was taken */
+#define CTL_JOURNAL_SERVING	1u	/* a tapdisk that ends now was killed */
+#define CTL_JOURNAL_ENDED	2u	/* tapdisk was told to end */
 
 /*
  * Where sockets and markers live. The paths below it, and the names

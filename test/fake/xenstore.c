@@ -18,6 +18,7 @@
 struct node {
 	char path[TEXT_MAX];
 	char value[1024];
+	char perms[32];
 };
 
 struct watch {
@@ -35,8 +36,17 @@ static struct {
 	int fd;
 } store = { .fd = -1 };
 
+/* As it was when the transaction began. */
+static struct node before[NODES_MAX];
+static int nr_before;
+
 bool (*fake_store_conflict)(void);
+bool fake_store_rollback;
 int fake_store_dead_domain = -1;
+const char *fake_store_forbidden;
+int fake_store_write_error;
+unsigned int fake_store_guest_lists;
+unsigned int fake_store_domain_looks;
 bool fake_store_ended;
 
 static const char *absolute(const char *path, char buffer[TEXT_MAX])
@@ -110,7 +120,16 @@ void fake_store_set(const char *path, const char *value)
 		strcpy(node->path, path);
 	}
 	snprintf(node->value, sizeof(node->value), "%s", value);
+	node->perms[0] = '\0';
 	fire(path, false);
+}
+
+const char *fake_store_perms(const char *path)
+{
+	char buffer[TEXT_MAX];
+	const struct node *node = find(absolute(path, buffer));
+
+	return node ? node->perms : NULL;
 }
 
 void fake_store_remove(const char *path)
@@ -148,7 +167,12 @@ void fake_store_reset(void)
 {
 	store.nr_nodes = store.nr_watches = store.nr_events = store.next_event = 0;
 	fake_store_conflict = NULL;
+	fake_store_rollback = false;
 	fake_store_dead_domain = -1;
+	fake_store_forbidden = NULL;
+	fake_store_write_error = 0;
+	fake_store_guest_lists = 0;
+	fake_store_domain_looks = 0;
 	fake_store_ended = false;
 }
 
@@ -189,6 +213,10 @@ void *xs_read(struct xs_handle *h, xs_transaction_t t, const char *path, unsigne
 		errno = fake_store_ended ? EBADF : ENOENT;
 		return NULL;
 	}
+	if (fake_store_forbidden && !strcmp(path, fake_store_forbidden)) {
+		errno = EACCES;
+		return NULL;
+	}
 	*len = (unsigned int)strlen(value);
 	return strdup(value);
 }
@@ -200,8 +228,42 @@ bool xs_write(struct xs_handle *h, xs_transaction_t t, const char *path,
 
 	(void)h;
 	(void)t;
+	if (fake_store_write_error) {
+		errno = fake_store_write_error;
+		return false;
+	}
 	snprintf(value, sizeof(value), "%.*s", (int)len, (const char *)data);
 	fake_store_set(path, value);
+	return true;
+}
+
+bool xs_mkdir(struct xs_handle *h, xs_transaction_t t, const char *path)
+{
+	(void)h;
+	(void)t;
+	if (!fake_store_get(path))
+		fake_store_set(path, "");
+	return true;
+}
+
+bool xs_set_permissions(struct xs_handle *h, xs_transaction_t t, const char *path,
+			struct xs_permissions *perms, unsigned int nr)
+{
+	static const char letters[] = "nrwb";	/* by XS_PERM_READ and XS_PERM_WRITE */
+	char buffer[TEXT_MAX];
+	struct node *node = find(absolute(path, buffer));
+	size_t len = 0;
+	unsigned int i;
+
+	(void)h;
+	(void)t;
+	if (!node) {
+		errno = ENOENT;
+		return false;
+	}
+	for (i = 0; i < nr && len < sizeof(node->perms); i++)
+		len += (size_t)snprintf(node->perms + len, sizeof(node->perms) - len, "%s%c%u",
+					i ? "," : "", letters[perms[i].perms & 3], perms[i].id);
 	return true;
 }
 
@@ -224,6 +286,7 @@ char **xs_directory(struct xs_handle *h, xs_transaction_t t, const char *path,
 	(void)h;
 	(void)t;
 	*num = 0;
+	fake_store_guest_lists += !is_below(path, "/local/domain/0");
 	list = calloc(NODES_MAX, sizeof(*list) + TEXT_MAX);
 	text = (char *)(list + NODES_MAX);
 	for (i = 0; i < store.nr_nodes; i++) {
@@ -304,15 +367,28 @@ char **xs_check_watch(struct xs_handle *h)
 xs_transaction_t xs_transaction_start(struct xs_handle *h)
 {
 	(void)h;
+	memcpy(before, store.nodes, (size_t)store.nr_nodes * sizeof(before[0]));
+	nr_before = store.nr_nodes;
 	return 1;
+}
+
+static void roll_back(void)
+{
+	if (!fake_store_rollback)
+		return;
+	memcpy(store.nodes, before, (size_t)nr_before * sizeof(before[0]));
+	store.nr_nodes = nr_before;
 }
 
 bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
 {
 	(void)h;
 	(void)t;
+	if (abort)
+		roll_back();
 	if (abort || !fake_store_conflict || !fake_store_conflict())
 		return true;
+	roll_back();
 	errno = EAGAIN;
 	return false;
 }
@@ -320,5 +396,6 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
 bool xs_is_domain_introduced(struct xs_handle *h, unsigned int domid)
 {
 	(void)h;
+	fake_store_domain_looks++;
 	return (int)domid != fake_store_dead_domain;
 }

@@ -20,14 +20,32 @@ void fake_store_remove(const char *path);
 /* The value, or NULL. Valid until the next change. */
 const char *fake_store_get(const char *path);
 
+/* Permissions that were set, as "n3,r0"; empty, or NULL without such a node. */
+const char *fake_store_perms(const char *path);
+
 /* Called before each commit; the commit fails with EAGAIN when true. */
 extern bool (*fake_store_conflict)(void);
+
+/* What a transaction wrote that failed or was given up is not there any more. */
+extern bool fake_store_rollback;
 
 /* Domains that are not "introduced" any more; -1: none. */
 extern int fake_store_dead_domain;
 
 /* Fire "@releaseDomain" or another special watch. */
 void fake_store_fire(const char *path);
+
+/* A node that its owner, a guest, does not let us read; NULL: none. */
+extern const char *fake_store_forbidden;
+
+/* The errno that each write of ours fails with; 0: none. */
+extern int fake_store_write_error;
+
+/* How often we asked what is in a directory of a guest. */
+extern unsigned int fake_store_guest_lists;
+
+/* And whether a domain still runs. */
+extern unsigned int fake_store_domain_looks;
 
 /* Every call from now on fails as if xenstored ended. */
 extern bool fake_store_ended;

@@ -57,6 +57,28 @@ static void assert_refused(const char *path, int err, const char *sentence)
 		fail_msg("\"%s\" does not say \"%s\"", why, sentence);
 }
 
+static void an_image_is_known_by_any_name(void **state)
+{
+	struct image_id file, link, device, other;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(stat("/proc/self/exe", &st), 0);
+	file = image_file_id(&st);
+	assert_int_equal(stat("/proc/thread-self/exe", &st), 0);
+	link = image_file_id(&st);
+	assert_memory_equal(&file, &link, sizeof(file));
+	assert_int_equal(stat("/proc/self/maps", &st), 0);
+	other = image_file_id(&st);
+	assert_memory_not_equal(&file, &other, sizeof(file));
+	/* Of two nodes of one device, whatever they are called. */
+	st = (struct stat){ .st_mode = S_IFBLK, .st_rdev = 7, .st_dev = 1, .st_ino = 1 };
+	device = image_file_id(&st);
+	st.st_dev = st.st_ino = 2;
+	other = image_file_id(&st);
+	assert_memory_equal(&device, &other, sizeof(device));
+}
+
 static void what_is_no_image(void **state)
 {
 	char fifo[] = "/tmp/image_file.XXXXXX";
@@ -103,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(type_and_path),
 		cmocka_unit_test(what_names_no_image),
+		cmocka_unit_test(an_image_is_known_by_any_name),
 		cmocka_unit_test(what_is_no_image),
 		cmocka_unit_test(an_image_is_opened_as_asked),
 	};

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@
 
 #include "cli/listing.h"
 #include "cli/marker.h"
+#include "cli/nbd_socket.h"
 
 static void assert_line(const struct listing_entry *entry, const char *expect)
 {
@@ -169,6 +172,25 @@ static void stop_tapdisk(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
+/* Only who has the name of one that is published can connect. */
+static void make_nbd_socket(const char *dir, int pid, int minor)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = nbd_socket_make(dir, pid, minor);
+	int client = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct stat st;
+
+	assert_true(fd >= 0 && client >= 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/nbd%d.%d", dir, pid, minor);
+	assert_int_equal(connect(client, (struct sockaddr *)&addr, sizeof(addr)), -1);
+	assert_int_equal(nbd_socket_publish(dir, pid, minor), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(stat(addr.sun_path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	close(client);
+	close(fd);
+}
+
 static void a_scan_finds_what_there_is(void **state)
 {
 	char dir[] = "/tmp/listing.XXXXXX", path[64];
@@ -186,6 +208,9 @@ static void a_scan_finds_what_there_is(void **state)
 	idle = start_tapdisk(dir, "{\"v\":1,\"errno\":0,\"disks\":[]}");
 	stale = start_tapdisk(dir, NULL);
 	stop_tapdisk(stale);
+	make_nbd_socket(dir, serving, 0);
+	make_nbd_socket(dir, stale, 7);
+	assert_true(nbd_socket_make(dir, stale, 8) >= 0);
 
 	assert_int_equal(listing_scan(&listing, dir, -1), 0);
 	assert_int_equal(listing.nr, 3);
@@ -203,6 +228,16 @@ static void a_scan_finds_what_there_is(void **state)
 	/* The killed one's socket is gone. */
 	snprintf(path, sizeof(path), "%s/ctl%d", dir, stale);
 	assert_int_equal(access(path, F_OK), -1);
+	/* So is its disk's, and one that got no name; and the other's is not. */
+	snprintf(path, sizeof(path), "%s/nbd%d.7", dir, stale);
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "%s/nbd%d.8.%d", dir, stale, getpid());
+	assert_int_equal(access(path, F_OK), -1);
+	snprintf(path, sizeof(path), "%s/nbd%d.0", dir, serving);
+	assert_int_equal(access(path, F_OK), 0);
+	nbd_socket_remove(dir, serving, 0);
+	assert_int_equal(access(path, F_OK), -1);
+	nbd_socket_remove(dir, serving, 0);
 
 	stop_tapdisk(serving);
 	stop_tapdisk(idle);
@@ -213,6 +248,34 @@ static void a_scan_finds_what_there_is(void **state)
 	assert_int_equal(marker_free(dir, 1), 0);
 	snprintf(path, sizeof(path), "%s/tapdisk", dir);
 	rmdir(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void more_tapdisks_than_descriptors(void **state)
+{
+	char dir[] = "/tmp/listing.XXXXXX", path[64];
+	struct rlimit limit;
+	struct listing listing;
+	pid_t pids[40];
+	size_t i;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (i = 0; i < 40; i++)
+		pids[i] = start_tapdisk(dir, "{\"v\":1,\"errno\":0,\"disks\":[{\"minor\":0,"
+					     "\"state\":0}]}");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 24;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(listing_scan(&listing, dir, -1), 0);
+	assert_int_equal(listing.nr, 40);
+	for (i = 0; i < 40; i++) {
+		assert_int_equal(listing.entries[i].minor, 0);
+		stop_tapdisk(pids[i]);
+		snprintf(path, sizeof(path), "%s/ctl%d", dir, pids[i]);
+		unlink(path);
+	}
+	listing_clear(&listing);
 	assert_int_equal(rmdir(dir), 0);
 }
 
@@ -237,6 +300,7 @@ int main(void)
 		cmocka_unit_test(filters),
 		cmocka_unit_test(odd_answers),
 		cmocka_unit_test(a_scan_finds_what_there_is),
+		cmocka_unit_test(more_tapdisks_than_descriptors),
 		cmocka_unit_test(without_a_run_directory_there_is_nothing),
 	};
 

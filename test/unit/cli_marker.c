@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "cli/marker.h"
 #include "tapdisk/ctl_proto.h"
 
@@ -137,6 +138,25 @@ static void allocations_at_one_time_differ(void **state)
 	free(minors);
 }
 
+/* A process that was stopped in the middle must not stop all others. */
+static void a_lock_that_is_held_on_is_not_awaited_for_ever(void **state)
+{
+	uint64_t start;
+	char path[MARKER_PATH_MAX];
+	int dir;
+
+	(void)state;
+	assert_int_equal(marker_allocate(run_dir), 0);
+	snprintf(path, sizeof(path), "%s/tapdisk", run_dir);
+	dir = open(path, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(dir, LOCK_EX | LOCK_NB), 0);
+	start = clock_ms();
+	assert_int_equal(marker_allocate(run_dir), -ETIMEDOUT);
+	assert_in_range(clock_ms() - start, 9000, 40000);
+	close(dir);
+	assert_int_equal(marker_allocate(run_dir), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -148,6 +168,7 @@ int main(void)
 		TEST(without_a_directory_there_are_none),
 		TEST(other_files_are_no_markers),
 		TEST(allocations_at_one_time_differ),
+		TEST(a_lock_that_is_held_on_is_not_awaited_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

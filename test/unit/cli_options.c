@@ -9,10 +9,11 @@
 
 #include "cli/cli.h"
 
-static const struct cli_command list = { "list", "p:m:t:f:", "", "", "", false, NULL };
-static const struct cli_command attach = { "attach", "p:m:", "pm", "", "", false, NULL };
-static const struct cli_command open_image = { "open", "p:m:a:R", "pma", "", "", false, NULL };
-static const struct cli_command query = { "query", "p:m:", "pm", "", "", true, NULL };
+static const struct cli_command list = { "list", "p:m:t:f:", "", "", "", false, NULL, false };
+static const struct cli_command attach = { "attach", "p:m:", "pm", "", "", false, NULL, false };
+static const struct cli_command open_image = { "open", "p:m:a:RS:", "pma", "", "", false, NULL,
+					       false };
+static const struct cli_command query = { "query", "p:m:", "pm", "", "", true, NULL, false };
 
 #define PARSE(command, options, ...) \
 	parse(command, options, (char *[]){ __VA_ARGS__, NULL })
@@ -42,6 +43,55 @@ static void what_the_hotplug_script_says(void **state)
 			       "aio:/x.img"), 0);
 	assert_string_equal(options.image, "aio:/x.img");
 	assert_false(options.readonly);
+	assert_int_equal(options.sector_bytes, 0);
+}
+
+static void sector_sizes(void **state)
+{
+	static const char *const bad[] = { "", "0", "511", "1024", "8192", "4k", "-512" };
+	struct cli_options options;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(PARSE(&open_image, &options, "open", "-p", "12", "-m", "0", "-a",
+			       "aio:/x.img", "-S", "4096"), 0);
+	assert_int_equal(options.sector_bytes, 4096);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(PARSE(&open_image, &options, "open", "-p", "12", "-m", "0", "-a",
+				       "aio:/x.img", "-S", (char *)bad[i]), -EINVAL);
+}
+
+static void long_options_and_times(void **state)
+{
+	static const struct cli_command close_disk = { .name = "close", .accepts = "p:m:T:",
+						       .requires = "pm", .synopsis = "",
+						       .help = "" };
+	static const struct cli_command top = { .name = "top", .accepts = "1jn:", .requires = "",
+						.synopsis = "", .help = "" };
+	struct cli_options options;
+
+	(void)state;
+	/* -t is a time here, and a type in "list". */
+	assert_int_equal(PARSE(&close_disk, &options, "close", "-p", "1", "-m", "2", "-t", "120"),
+			 0);
+	assert_int_equal(options.timeout_ms, 120000);
+	assert_null(options.type);
+	assert_int_equal(cli_drain_timeout(&options), 120000);
+	assert_int_equal(PARSE(&close_disk, &options, "close", "-p", "1", "-m", "2",
+			       "--timeout=3"), 0);
+	assert_int_equal(options.timeout_ms, 3000);
+	assert_int_equal(PARSE(&close_disk, &options, "close", "-p", "1", "-m", "2"), 0);
+	assert_int_equal(cli_drain_timeout(&options), CLI_DRAIN_TIMEOUT_MS);
+	assert_int_equal(PARSE(&close_disk, &options, "close", "-p", "1", "-m", "2", "-t", "0"),
+			 -EINVAL);
+	assert_int_equal(PARSE(&close_disk, &options, "close", "-p", "1", "-m", "2", "-t"),
+			 -EINVAL);
+	assert_int_equal(PARSE(&top, &options, "top", "--once", "--json", "-n", "5"), 0);
+	assert_true(options.once && options.json);
+	assert_int_equal(options.interval_ms, 5000);
+	/* An option of another command is none of this one. */
+	assert_int_equal(PARSE(&top, &options, "top", "--output=x"), -EINVAL);
+	assert_int_equal(PARSE(&list, &options, "list", "--json"), -EINVAL);
 }
 
 static void what_is_refused(void **state)
@@ -80,6 +130,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_hotplug_script_says),
+		cmocka_unit_test(sector_sizes),
+		cmocka_unit_test(long_options_and_times),
 		cmocka_unit_test(what_is_refused),
 		cmocka_unit_test(arguments_and_help),
 	};

@@ -236,7 +236,7 @@ static void do_batch(void)
 	kshim_ioctl(file, XENTAP_IOC_BATCH, f.user);
 }
 
-/* The user's entries are written back, or another thread's batch is in munmap(). */
+/* The user's entries are looked up meanwhile, or another thread's batch is in munmap(). */
 static void batch_in_munmap(void *unused)
 {
 	do_batch();
@@ -249,7 +249,7 @@ static void do_race(void)
 	if (how & 1)
 		kshim_in_munmap(batch_in_munmap, NULL);
 	else
-		xen_write_back(how % 4);
+		kshim_lose_tables(how % 4);
 	do_batch();
 }
 
@@ -489,7 +489,7 @@ static void no_more_failures(void)
 	kshim_fail_notifier(0);
 	kshim_fail_retry(0);
 	kshim_in_munmap(NULL, NULL);
-	xen_write_back(0);
+	kshim_lose_tables(0);
 	for (i = 0; i < XEN_NR_OPERATIONS; i++)
 		xen_fail_call(i, 0);
 	kshim_user_memory(NULL, 0);

@@ -13,6 +13,7 @@ enum flag {
 	SCRIPT = 2,	/* the hotplug script is done */
 	DEAD = 4,
 	REFUSED = 8,
+	RESUME = 16,
 };
 
 struct row {
@@ -64,6 +65,18 @@ static const struct row rows[] = {
 	{ 4, 4, READY, ON | REFUSED, VBD_FAIL, "tapdisk does not serve it any more" },
 	{ 3, 5, READY, ON | REFUSED, VBD_WAIT, "it must let go first" },
 	{ 4, 6, READY, ON | REFUSED, VBD_WAIT, "not tried again" },
+
+	/* Its tapdisk was killed, and there is another one. */
+	{ 4, 4, NONE, ON | RESUME, VBD_LOOK_UP, "who is it" },
+	{ 4, 4, READY, ON | RESUME, VBD_CONNECT, "it goes on" },
+	{ 3, 2, READY, ON | RESUME, VBD_CONNECT, "before the frontend was told, too" },
+	{ 5, 4, READY, ON | RESUME, VBD_CONNECT, "a frontend that closes may wait for answers" },
+	{ 5, 5, READY, ON | RESUME, VBD_CONNECT, "the same, a moment later" },
+	{ 4, 5, READY, SCRIPT | RESUME, VBD_CONNECT, "unplugged, but still in use" },
+	{ 6, 5, READY, ON | RESUME, VBD_CLOSED, "it has closed meanwhile" },
+	{ 0, 4, READY, ON | RESUME, VBD_CLOSED, "it is gone" },
+	{ 4, 4, READY, ON | RESUME | DEAD, VBD_CLOSED, "its domain is" },
+	{ 4, 4, BUSY, ON | RESUME, VBD_WAIT, "not yet" },
 	/* Closing by the frontend. */
 	{ 5, 4, CONN, ON, VBD_CLOSING, "follow to Closing" },
 	{ 5, 2, READY, ON, VBD_CLOSING, "follow to Closing, never connected" },
@@ -164,6 +177,7 @@ static void every_row(void **state)
 			.script_done = row->flags & SCRIPT,
 			.domain_dead = row->flags & DEAD,
 			.refused = row->flags & REFUSED,
+			.resume = row->flags & RESUME,
 		};
 
 		got = vbd_decide(&view);
@@ -188,7 +202,9 @@ static void perform(struct vbd_view *view, enum vbd_action action)
 		view->link = VBD_LINK_READY;
 		break;
 	case VBD_CONNECT:
-		view->link = VBD_LINK_FRESH;
+		view->link = view->resume && view->backend != XENBUS_INIT_WAIT ?
+			     VBD_LINK_CONNECTED : VBD_LINK_FRESH;
+		view->resume = false;
 		break;
 	case VBD_PUBLISH:
 		view->link = VBD_LINK_CONNECTED;
@@ -199,9 +215,11 @@ static void perform(struct vbd_view *view, enum vbd_action action)
 		view->backend = XENBUS_CLOSING;
 		break;
 	case VBD_CLOSED:
+		view->resume = false;
 		view->backend = XENBUS_CLOSED;
 		break;
 	case VBD_DROP_LINK:
+		view->resume = false;
 		view->link = VBD_LINK_NONE;
 		break;
 	default:
@@ -224,13 +242,14 @@ static void it_always_comes_to_rest(void **state)
 	for (frontend = 0; frontend <= 6; frontend++)
 	for (backend = 0; backend <= 6; backend++)
 	for (link = VBD_LINK_NONE; link <= VBD_LINK_LOST; link++)
-	for (flags = 0; flags < 16; flags++) {
+	for (flags = 0; flags < 32; flags++) {
 		if (frontend == 2 || link == VBD_LINK_BUSY)
 			continue;
 		view = (struct vbd_view){
 			.frontend = frontend, .backend = backend, .link = link,
 			.online = flags & ONLINE, .script_done = flags & SCRIPT,
 			.domain_dead = flags & DEAD, .refused = flags & REFUSED,
+			.resume = flags & RESUME,
 		};
 		for (steps = 0; steps < 10; steps++) {
 			action = vbd_decide(&view);

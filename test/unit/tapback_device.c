@@ -1,332 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * tapback's devices against a xenstore in memory and a tapdisk that this test
- * plays: the life of a disk as toolstack, guest and tapdisk see it.
- */
+/* The life of a disk as toolstack, guest and tapdisk see it. */
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-#include <cmocka.h>
+#include <sys/eventfd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "ctl/ctl_msg.h"
-#include "fake/xenstore.h"
-#include "tapback/devices.h"
-#include "tapback/guest_fds.h"
-
-#define BACKEND		"/local/domain/0/backend/vbd3/7/51712"
-#define FRONTEND	"/local/domain/7/device/vbd/51712"
-#define ERROR_NODE	"/local/domain/0/error/backend/vbd3/7/51712/error"
-#define PID		4321
-
-/* The tapdisk of all disks of this test. */
-struct fake_tapdisk {
-	int listener;
-	int connection;		/* -1: none */
-	bool hangs;		/* reads nothing, answers nothing */
-	bool connected;		/* a ring */
-	int connect_error;	/* errno for "connect", or 0 */
-	bool holds_disconnect;	/* answers it later */
-	int connects, disconnects;
-	unsigned int fds_got;
-	int64_t grefs[16];
-	size_t nr_grefs;
-	char protocol[16];
-	int64_t port;
-	bool readonly;
-};
-
-struct world {
-	char dir[32];
-	struct loop loop;
-	struct store store;
-	struct tapback tapback;
-	struct devices devices;
-	struct fake_tapdisk tapdisk;
-};
-
-static int guest_fds_error;
-
-/* Instead of the real one, which needs Xen. */
-int guest_fds_open(uint32_t domid, int fds[NR_GUEST_FDS], char *why, size_t why_size)
-{
-	int i;
-
-	assert_int_equal(domid, 7);
-	for (i = 0; i < NR_GUEST_FDS; i++)
-		fds[i] = guest_fds_error ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (guest_fds_error)
-		snprintf(why, why_size, "/dev/xen/tap is missing");
-	return -guest_fds_error;
-}
-
-static void socket_path(const struct world *world, struct sockaddr_un *addr)
-{
-	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(addr->sun_path, sizeof(addr->sun_path), "%s/ctl%d", world->dir, PID);
-}
-
-static void tapdisk_start(struct world *world)
-{
-	struct sockaddr_un addr;
-
-	socket_path(world, &addr);
-	world->tapdisk = (struct fake_tapdisk){ .connection = -1 };
-	world->tapdisk.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(world->tapdisk.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(listen(world->tapdisk.listener, 4), 0);
-}
-
-static void tapdisk_die(struct world *world)
-{
-	struct sockaddr_un addr;
-
-	socket_path(world, &addr);
-	fd_close(&world->tapdisk.listener);
-	fd_close(&world->tapdisk.connection);
-	world->tapdisk.connected = false;
-	unlink(addr.sun_path);
-}
-
-static void answer_connect(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
-			   struct ctl_msg *reply)
-{
-	struct json_object *grefs;
-	const char *protocol;
-	size_t i;
-
-	tapdisk->connects++;
-	if (tapdisk->connect_error || tapdisk->connected) {
-		ctl_reply_error(reply, tapdisk->connected ? EALREADY : tapdisk->connect_error,
-				"no ring today");
-		return;
-	}
-	tapdisk->fds_got = request->nr_fds;
-	assert_true(json_object_object_get_ex(request->json, "grefs", &grefs));
-	tapdisk->nr_grefs = json_object_array_length(grefs);
-	for (i = 0; i < tapdisk->nr_grefs; i++)
-		tapdisk->grefs[i] = json_object_get_int64(json_object_array_get_idx(grefs, i));
-	assert_int_equal(ctl_get_string(request, "protocol", &protocol), 0);
-	snprintf(tapdisk->protocol, sizeof(tapdisk->protocol), "%s", protocol);
-	assert_int_equal(ctl_get_int(request, "port", 1, UINT32_MAX, &tapdisk->port), 0);
-	assert_int_equal(ctl_get_bool(request, "readonly", &tapdisk->readonly), 0);
-	tapdisk->connected = true;
-	ctl_reply_init(reply);
-}
-
-static void answer(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
-		   struct ctl_msg *reply)
-{
-	struct json_object *list, *arena;
-	const char *cmd;
-
-	assert_int_equal(ctl_get_string(request, "cmd", &cmd), 0);
-	if (!strcmp(cmd, "connect")) {
-		answer_connect(tapdisk, request, reply);
-		return;
-	}
-	ctl_reply_init(reply);
-	if (!strcmp(cmd, "info")) {
-		ctl_set_int(reply, "sectors", 2048);
-		ctl_set_int(reply, "sector_size", 512);
-		ctl_set_int(reply, "physical_sector_size", 4096);
-		ctl_set_bool(reply, "readonly", false);
-		ctl_set_bool(reply, "flush", true);
-	} else if (!strcmp(cmd, "arena")) {
-		list = json_object_new_array();
-		if (tapdisk->connected) {
-			arena = json_object_new_object();
-			json_object_object_add(arena, "domid", json_object_new_int(7));
-			json_object_object_add(arena, "devid", json_object_new_int(51712));
-			json_object_array_add(list, arena);
-		}
-		json_object_object_add(reply->json, "arenas", list);
-	} else {
-		assert_string_equal(cmd, "disconnect");
-		tapdisk->disconnects++;
-		if (!tapdisk->connected)
-			ctl_reply_error(reply, ENOTCONN, "not connected");
-		tapdisk->connected = false;
-	}
-}
-
-static void tapdisk_serve(struct fake_tapdisk *tapdisk)
-{
-	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
-	const char *cmd;
-	int err;
-
-	if (tapdisk->listener < 0 || tapdisk->hangs)
-		return;
-	if (tapdisk->connection < 0) {
-		tapdisk->connection = accept4(tapdisk->listener, NULL, NULL,
-					      SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (tapdisk->connection < 0)
-			return;
-	}
-	err = ctl_msg_recv(tapdisk->connection, &request);
-	if (err == -ECONNRESET)
-		fd_close(&tapdisk->connection);
-	if (err)
-		return;
-	assert_int_equal(ctl_get_string(&request, "cmd", &cmd), 0);
-	if (strcmp(cmd, "disconnect") || !tapdisk->holds_disconnect) {
-		answer(tapdisk, &request, &reply);
-		assert_int_equal(ctl_msg_send(tapdisk->connection, &reply), 0);
-	}
-	ctl_msg_clear(&request);
-	ctl_msg_clear(&reply);
-}
-
-/* Let everybody do what they can, until nothing is left. Time passes. */
-static void settle(struct world *world)
-{
-	struct device *device;
-	int i;
-
-	for (device = world->devices.first; device; device = device->next)
-		device->looks_ms -= 1000;
-	for (i = 0; i < 30; i++) {
-		assert_int_equal(devices_read_watches(&world->devices), 0);
-		devices_run(&world->devices);
-		tapdisk_serve(&world->tapdisk);
-		assert_int_equal(loop_once(&world->loop, 0), 0);
-	}
-}
-
-static void start_tapback(struct world *world)
-{
-	assert_int_equal(store_open(&world->store), 0);
-	assert_int_equal(loop_init(&world->loop), 0);
-	world->tapback = (struct tapback){
-		.loop = &world->loop, .store = &world->store, .run_dir = world->dir,
-	};
-	assert_int_equal(devices_init(&world->devices, &world->tapback), 0);
-}
-
-static void stop_tapback(struct world *world)
-{
-	devices_uninit(&world->devices);
-	loop_uninit(&world->loop);
-	store_close(&world->store);
-}
-
-static int setup(void **state)
-{
-	struct world *world = calloc(1, sizeof(*world));
-
-	fake_store_reset();
-	guest_fds_error = 0;
-	fake_store_set("/local/domain/0/domid", "0");
-	strcpy(world->dir, "/tmp/tapback.XXXXXX");
-	if (!mkdtemp(world->dir))
-		return -1;
-	tapdisk_start(world);
-	start_tapback(world);
-	*state = world;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *world = *state;
-
-	stop_tapback(world);
-	tapdisk_die(world);
-	rmdir(world->dir);
-	free(world);
-	return 0;
-}
-
-static void set_backend(const char *name, const char *value)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), BACKEND "/%s", name);
-	fake_store_set(path, value);
-}
-
-static void set_frontend(const char *name, const char *value)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), FRONTEND "/%s", name);
-	fake_store_set(path, value);
-}
-
-#define assert_node(path, value) do { \
-	const char *node_ = fake_store_get(path); \
-	assert_non_null(node_); \
-	assert_string_equal(node_, value); \
-} while (0)
-
-#define assert_backend_state(value) assert_node(BACKEND "/state", value)
-
-/* What the toolstack writes for a new disk. */
-static void toolstack_adds(const char *mode)
-{
-	set_frontend("backend", BACKEND);
-	set_frontend("backend-id", "0");
-	set_frontend("state", "1");
-	set_backend("frontend", FRONTEND);
-	set_backend("frontend-id", "7");
-	set_backend("online", "1");
-	set_backend("mode", mode);
-	set_backend("device-type", "disk");
-	set_backend("params", "aio:/x.img");
-	set_backend("state", "1");
-}
-
-static void script_adds(void)
-{
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", PID);
-	set_backend("pid", pid);
-	set_backend("minor", "3");
-	set_backend("physical-device-path", "/run/blktap-control/nbd4321.3");
-	set_backend("hotplug-status", "connected");
-}
-
-static void guest_offers_ring(const char *state)
-{
-	set_frontend("ring-ref", "8");
-	set_frontend("event-channel", "15");
-	set_frontend("protocol", "x86_64-abi");
-	set_frontend("state", state);
-}
-
-static void connect_disk(struct world *world, const char *mode)
-{
-	toolstack_adds(mode);
-	settle(world);
-	assert_backend_state("2");
-	script_adds();
-	settle(world);
-	guest_offers_ring("3");
-	settle(world);
-	assert_backend_state("4");
-	set_frontend("state", "4");
-	settle(world);
-	assert_backend_state("4");
-	assert_true(world->tapdisk.connected);
-}
-
-static void toolstack_unplugs(void)
-{
-	set_backend("online", "0");
-	set_backend("state", "5");
-}
+#include "ctl/record.h"
+#include "fake/tapback_rig.h"
+#include "tapback/fdstore.h"
 
 static void init_wait_comes_before_the_script(void **state)
 {
@@ -335,6 +16,9 @@ static void init_wait_comes_before_the_script(void **state)
 	assert_backend_state("2");
 	assert_node(BACKEND "/max-ring-page-order", "4");
 	assert_node(BACKEND "/feature-persistent", "0");
+	/* A frontend makes its rings by these. */
+	assert_node(BACKEND "/multi-queue-max-queues", "4");
+	assert_node(BACKEND "/feature-max-indirect-segments", "256");
 	assert_null(fake_store_get(BACKEND "/sectors"));
 }
 
@@ -355,9 +39,103 @@ static void a_disk_connects(void **state)
 	assert_node(BACKEND "/physical-sector-size", "4096");
 	assert_node(BACKEND "/info", "0");
 	assert_node(BACKEND "/feature-flush-cache", "1");
-	assert_node(BACKEND "/feature-barrier", "0");
+	assert_node(BACKEND "/feature-barrier", "1");
+	assert_node(BACKEND "/feature-max-indirect-segments", "256");
+	assert_node(BACKEND "/feature-persistent", "0");
 	assert_node(BACKEND "/feature-discard", "0");
 	assert_node(BACKEND "/kthread-pid", "4321");
+	assert_int_equal(world->tapdisk.nr_queues, 1);
+	assert_false(world->tapdisk.connect_persistent);
+	assert_false(world->tapdisk.connect_discard);
+}
+
+static void discards_are_offered_where_everybody_agrees(void **state)
+{
+	static const struct {
+		int granularity;
+		const char *mode, *enable, *offered;
+	} cases[] = {
+		{ 4096, "w", NULL, "1" }, { 4096, "w", "1", "1" }, { 4096, "w", "0", "0" },
+		{ 4096, "r", "1", "0" }, { 0, "w", "1", "0" },
+	};
+	struct world *world = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		world_teardown(state);
+		assert_int_equal(world_setup(state), 0);
+		world = *state;
+		world->tapdisk.discard_granularity = cases[i].granularity;
+		if (cases[i].enable)
+			fake_store_set(BACKEND "/discard-enable", cases[i].enable);
+		connect_disk(world, cases[i].mode);
+		assert_node(BACKEND "/feature-discard", cases[i].offered);
+		assert_int_equal(world->tapdisk.connect_discard, *cases[i].offered == '1');
+		if (*cases[i].offered == '1') {
+			assert_node(BACKEND "/discard-granularity", "4096");
+			assert_node(BACKEND "/discard-secure", "1");
+		}
+	}
+}
+
+static void without_the_module_there_is_gntdev(void **state)
+{
+	struct world *world = *state;
+
+	guest_fds_nr = 2;
+	connect_disk(world, "w");
+	assert_int_equal(world->tapdisk.connects, 1);
+	assert_int_equal(world->tapdisk.fds_got, 2);
+}
+
+static void a_grown_disk_is_announced_again(void **state)
+{
+	struct world *world = *state;
+
+	connect_disk(world, "w");
+	world->tapdisk.sectors = 4096;
+	settle(world);
+	assert_node(BACKEND "/sectors", "2048");
+	fake_store_set(BACKEND "/resize", "4096");
+	settle(world);
+	assert_node(BACKEND "/sectors", "4096");
+	assert_node(BACKEND "/state", "4");
+	assert_int_equal(world->tapdisk.connects, 1);
+	/* What is said twice is heard once; not so something else. */
+	world->tapdisk.sectors = 8192;
+	fake_store_set(BACKEND "/resize", "4096");
+	settle(world);
+	assert_node(BACKEND "/sectors", "4096");
+	fake_store_set(BACKEND "/resize", "8192");
+	settle(world);
+	assert_node(BACKEND "/sectors", "8192");
+	assert_int_equal(world->tapdisk.disconnects, 0);
+	/* The toolstack's word counts more. */
+	fake_store_set(BACKEND "/resize", "9000");
+	fake_store_set(BACKEND "/online", "0");
+	fake_store_set(BACKEND "/state", "5");
+	settle(world);
+	assert_node(BACKEND "/sectors", "8192");
+}
+
+static void several_queues_are_handed_over(void **state)
+{
+	struct world *world = *state;
+
+	world->tapdisk.persistent = true;
+	fake_store_set(FRONTEND "/multi-queue-num-queues", "2");
+	fake_store_set(FRONTEND "/queue-0/ring-ref", "20");
+	fake_store_set(FRONTEND "/queue-0/event-channel", "30");
+	fake_store_set(FRONTEND "/queue-1/ring-ref", "21");
+	fake_store_set(FRONTEND "/queue-1/event-channel", "31");
+	fake_store_set(FRONTEND "/feature-persistent", "1");
+	connect_disk(world, "w");
+	assert_int_equal(world->tapdisk.nr_queues, 2);
+	assert_int_equal(world->tapdisk.fds_got, 6);
+	assert_int_equal(world->tapdisk.grefs[0], 20);
+	assert_int_equal(world->tapdisk.port, 30);
+	assert_true(world->tapdisk.connect_persistent);
+	assert_node(BACKEND "/feature-persistent", "1");
 }
 
 static void a_read_only_disk_is_told_to_both(void **state)
@@ -471,6 +249,47 @@ static void a_dead_domain_is_disconnected(void **state)
 	settle(world);
 	assert_false(world->tapdisk.connected);
 	assert_backend_state("6");
+}
+
+static void domains_that_end_together_are_looked_for_together(void **state)
+{
+	struct world *world = *state;
+	unsigned int before;
+	int i, again = -1;
+
+	connect_disk(world, "w");
+	before = fake_store_domain_looks;
+	for (i = 0; i < 1000; i++) {
+		fake_store_fire("@releaseDomain");
+		assert_int_equal(devices_read_watches(&world->devices), 0);
+		again = devices_run(&world->devices);
+	}
+	assert_in_range(fake_store_domain_looks - before, 1, 100);
+	assert_int_equal(again, 100);
+	/* The last one is not forgotten. */
+	fake_store_dead_domain = 7;
+	settle(world);
+	assert_backend_state("6");
+}
+
+static void a_domain_that_goes_leaves_others_alone(void **state)
+{
+	struct world *world = *state;
+	struct device *device;
+
+	connect_disk(world, "w");
+	fake_store_set("/local/domain/0/backend/vbd3/8/51712/state", "1");
+	fake_store_set("/local/domain/0/backend/vbd3/8/51728/state", "1");
+	settle(world);
+	assert_non_null(world->devices.first->next->next);
+	fake_store_remove("/local/domain/0/backend/vbd3/8");
+	assert_int_equal(devices_read_watches(&world->devices), 0);
+	for (device = world->devices.first; device; device = device->next)
+		assert_int_equal(device->dirty, device->domid == 8);
+	settle(world);
+	assert_int_equal(world->devices.first->domid, 7);
+	assert_null(world->devices.first->next);
+	assert_true(world->tapdisk.connected);
 }
 
 static void a_removed_directory_never_comes_back(void **state)
@@ -749,6 +568,388 @@ static void a_connection_left_from_a_crash_starts_clean(void **state)
 	assert_int_equal(world->tapdisk.connects, 2);
 }
 
+/* ---- tapdisks that are killed ---- */
+
+static void connect_journalled(struct world *world)
+{
+	world->tapdisk.journals = true;
+	connect_disk(world, "w");
+	assert_int_equal(world->tapdisk.fds_got, 4);
+	assert_int_equal(world->tapdisk.resumed, 0);
+}
+
+/* It is gone, but for its journal, and tapback has asked for another one. */
+static void tapdisk_is_killed(struct world *world)
+{
+	int starts = reviver.starts;
+
+	tapdisk_die(world);
+	settle(world);
+	assert_int_equal(reviver.starts, starts + 1);
+	assert_true(reviver.fd >= 0);
+	assert_backend_state("4");
+}
+
+/* The other one is there, and so is its record. */
+static void another_starts(struct world *world)
+{
+	struct ctl_msg record = CTL_MSG_INIT;
+
+	world->pid++;
+	tapdisk_start(world);
+	world->tapdisk.journals = true;
+	assert_int_equal(ctl_request_init(&record, "open"), 0);
+	assert_int_equal(ctl_set_int(&record, "pid", world->pid), 0);
+	assert_int_equal(record_write(world->dir, 3, &record), 0);
+	ctl_msg_clear(&record);
+	eventfd_write(reviver.fd, 1);
+}
+
+static void a_killed_tapdisk_has_a_successor(void **state)
+{
+	struct world *world = *state;
+	char pid[16], path[48];
+	int i;
+
+	connect_journalled(world);
+	for (i = 0; i < 3; i++) {
+		tapdisk_is_killed(world);
+		another_starts(world);
+		settle(world);
+		assert_true(world->tapdisk.connected);
+		assert_int_equal(world->tapdisk.resumed, 1);
+		assert_int_equal(world->tapdisk.grefs[0], 8);
+		snprintf(pid, sizeof(pid), "%d", world->pid);
+		assert_node(BACKEND "/pid", pid);
+		assert_node(BACKEND "/kthread-pid", pid);
+		snprintf(path, sizeof(path), "/run/blktap-control/nbd%s.3", pid);
+		assert_node(BACKEND "/physical-device-path", path);
+		assert_backend_state("4");
+		assert_null(fake_store_get(ERROR_NODE));
+	}
+	/* In the end it is unplugged as any other. */
+	toolstack_unplugs();
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("6");
+	assert_false(world->tapdisk.connected);
+	assert_int_equal(world->devices.first->kept.journal, -1);
+}
+
+static void nobody_goes_on_while_pages_are_in_use(void **state)
+{
+	struct world *world = *state;
+	int i;
+
+	connect_journalled(world);
+	tapdisk_is_killed(world);
+	reviver.pages_in_use = 3;
+	world->tapdisk.busy = 0;
+	another_starts(world);
+	world->tapdisk.busy = 2;
+	settle(world);
+	assert_false(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.connects, 0);
+	assert_int_equal(device_busy_ms(world->devices.first), 50);
+	for (i = 0; i < 8 && !world->tapdisk.connected; i++)
+		settle(world);
+	/* Three times there were pages, twice I/O. */
+	assert_int_equal(world->tapdisk.connects, 3);
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 1);
+	assert_true(reviver.queries >= 4);
+}
+
+static void one_that_was_told_to_end_has_none(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	tapdisk_end(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 0);
+	assert_backend_state("5");
+}
+
+static void a_successor_that_does_not_start_is_said(void **state)
+{
+	static const int errors[] = { EIO, EPERM };
+	struct world *world;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		world_teardown(state);
+		assert_int_equal(world_setup(state), 0);
+		world = *state;
+		connect_journalled(world);
+		reviver.error = errors[i];
+		tapdisk_die(world);
+		settle(world);
+		if (reviver.fd >= 0) {
+			eventfd_write(reviver.fd, 1);
+			settle(world);
+		}
+		assert_backend_state("5");
+		assert_non_null(fake_store_get(ERROR_NODE));
+		assert_int_equal(world->devices.first->kept.journal, -1);
+	}
+}
+
+static void successors_are_not_started_for_ever(void **state)
+{
+	struct world *world = *state;
+	unsigned int i;
+
+	connect_journalled(world);
+	for (i = 0; i < DEVICE_RESTARTS_MAX; i++) {
+		tapdisk_is_killed(world);
+		another_starts(world);
+		settle(world);
+		assert_true(world->tapdisk.connected);
+	}
+	tapdisk_die(world);
+	settle(world);
+	assert_int_equal(reviver.starts, (int)DEVICE_RESTARTS_MAX);
+	assert_backend_state("5");
+}
+
+/* A minute later it may happen again. */
+static void successors_of_long_ago_do_not_count(void **state)
+{
+	struct world *world = *state;
+	unsigned int i, k;
+
+	connect_journalled(world);
+	for (i = 0; i < DEVICE_RESTARTS_MAX + 3; i++) {
+		tapdisk_is_killed(world);
+		another_starts(world);
+		settle(world);
+		for (k = 0; k < DEVICE_RESTARTS_MAX; k++)
+			if (world->devices.first->restarts_ms[k])
+				world->devices.first->restarts_ms[k] -= DEVICE_RESTARTS_MS / 5;
+	}
+	assert_true(world->tapdisk.connected);
+}
+
+static void a_successor_that_is_killed_has_one_too(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	tapdisk_is_killed(world);
+	reviver.pages_in_use = 1000;
+	another_starts(world);
+	settle(world);
+	/* Before it was connected. */
+	tapdisk_die(world);
+	settle(world);
+	reviver.pages_in_use = 0;
+	settle(world);
+	assert_int_equal(reviver.starts, 2);
+	/* Before it was even looked up. */
+	another_starts(world);
+	tapdisk_die(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 3);
+	another_starts(world);
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 1);
+}
+
+static void a_guest_that_unplugs_keeps_its_disk_till_the_end(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	toolstack_unplugs();
+	set_frontend("state", "5");
+	settle(world);
+	assert_backend_state("5");
+	tapdisk_die(world);
+	settle(world);
+	another_starts(world);
+	settle(world);
+	assert_backend_state("5");
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 1);
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("6");
+}
+
+static void a_guest_that_is_gone_meanwhile(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	tapdisk_is_killed(world);
+	fake_store_remove("/local/domain/7");
+	settle(world);
+	another_starts(world);
+	settle(world);
+	assert_int_equal(world->tapdisk.connects, 0);
+	assert_backend_state("6");
+	assert_int_equal(world->devices.first->kept.journal, -1);
+	/* And a new ring in the same place begins anew. */
+	assert_false(world->devices.first->view.resume);
+}
+
+static void a_device_that_is_removed_meanwhile_stays_so(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	tapdisk_is_killed(world);
+	fake_store_remove(BACKEND);
+	settle(world);
+	another_starts(world);
+	settle(world);
+	assert_null(world->devices.first);
+	assert_null(fake_store_get(BACKEND "/pid"));
+}
+
+static void a_restarted_tapback_takes_up_as_well(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	stop_tapback(world);
+	tapdisk_serve(&world->tapdisk);
+	start_tapback(world);
+	settle(world);
+	assert_int_equal(world->tapdisk.connects, 1);
+	tapdisk_is_killed(world);
+	another_starts(world);
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 1);
+}
+
+static void a_tapdisk_is_killed_while_tapback_is_started_anew(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	/* The journal and an arena. */
+	assert_int_equal(nr_fdstore, 2);
+	stop_tapback(world);
+	tapdisk_die(world);
+	assert_int_equal(nr_fdstore, 2);
+	start_tapback(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 1);
+	reviver.pages_in_use = 1;
+	another_starts(world);
+	settle(world);
+	assert_false(world->tapdisk.connected);
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 1);
+	assert_int_equal(nr_fdstore, 2);
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("6");
+	assert_int_equal(nr_fdstore, 0);
+}
+
+/* Its successor is there, but was not connected yet. */
+static void tapback_is_started_anew_while_one_is_replaced(void **state)
+{
+	struct world *world = *state;
+	char pid[16];
+
+	connect_journalled(world);
+	tapdisk_is_killed(world);
+	another_starts(world);
+	stop_tapback(world);
+	snprintf(pid, sizeof(pid), "%d", world->pid);
+	set_backend("pid", pid);
+	start_tapback(world);
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 1);
+	assert_backend_state("4");
+	assert_int_equal(reviver.starts, 1);
+}
+
+static void what_is_kept_of_a_device_that_is_gone_is_dropped(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	fdstore_put("rubbish", world->tapdisk.journal);
+	fdstore_put("arena-9-1-0-0", world->tapdisk.journal);
+	stop_tapback(world);
+	start_tapback(world);
+	assert_int_equal(nr_fdstore, 2);
+	stop_tapback(world);
+	fake_store_remove(BACKEND);
+	start_tapback(world);
+	assert_int_equal(nr_fdstore, 0);
+}
+
+/* The connection ended, and nothing else. */
+static void a_tapdisk_that_hangs_up_is_called_again(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	fd_close(&world->tapdisk.connection);
+	settle(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 0);
+	assert_int_equal(world->tapdisk.connects, 1);
+	assert_int_equal(world->devices.first->view.link, VBD_LINK_CONNECTED);
+	assert_backend_state("4");
+	tapdisk_is_killed(world);
+}
+
+/* The kernel closes a dying process's connection, and then its listening socket. */
+static void a_tapdisk_that_dies_is_called_once_more(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	world->tapdisk.hangs = true;
+	fd_close(&world->tapdisk.connection);
+	settle(world);
+	assert_int_equal(reviver.starts, 0);
+	tapdisk_is_killed(world);
+	another_starts(world);
+	settle(world);
+	assert_int_equal(world->tapdisk.resumed, 1);
+}
+
+/* It says that a file of its own is the journal, of a size that it may change. */
+static void what_is_no_journal_is_not_kept(void **state)
+{
+	struct world *world = *state;
+
+	world->tapdisk.journals = world->tapdisk.lies = true;
+	connect_disk(world, "w");
+	assert_int_equal(world->devices.first->kept.journal, -1);
+	tapdisk_die(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 0);
+	assert_backend_state("5");
+}
+
+static void a_successor_is_not_waited_for_for_ever(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	tapdisk_is_killed(world);
+	device_check_time(world->devices.first, clock_ms() + 60000);
+	settle(world);
+	assert_backend_state("4");
+	device_check_time(world->devices.first, clock_ms() + 120000);
+	settle(world);
+	assert_int_equal(reviver.stops, 1);
+	assert_backend_state("5");
+}
+
 static void junk_in_state_is_ignored(void **state)
 {
 	static const char *const junk[] = {
@@ -867,13 +1068,17 @@ static void the_end_of_xenstored_is_seen(void **state)
 	fake_store_ended = false;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(init_wait_comes_before_the_script),
 		TEST(a_disk_connects),
+		TEST(discards_are_offered_where_everybody_agrees),
+		TEST(without_the_module_there_is_gntdev),
+		TEST(a_grown_disk_is_announced_again),
+		TEST(several_queues_are_handed_over),
 		TEST(a_read_only_disk_is_told_to_both),
 		TEST(a_cdrom_is_marked),
 		TEST(the_guest_may_be_faster_than_the_script),
@@ -882,6 +1087,8 @@ int main(void)
 		TEST(a_forced_unplug_does_not_wait),
 		TEST(a_vanished_guest_is_disconnected),
 		TEST(a_dead_domain_is_disconnected),
+		TEST(domains_that_end_together_are_looked_for_together),
+		TEST(a_domain_that_goes_leaves_others_alone),
 		TEST(a_removed_directory_never_comes_back),
 		TEST(a_guest_reconnects),
 		TEST(nodes_changed_while_connected_are_ignored),
@@ -897,6 +1104,24 @@ int main(void)
 		TEST(a_restarted_tapback_adopts_its_disks),
 		TEST(a_ring_lost_over_a_restart_is_not_taken_up),
 		TEST(a_connection_left_from_a_crash_starts_clean),
+		TEST(a_killed_tapdisk_has_a_successor),
+		TEST(nobody_goes_on_while_pages_are_in_use),
+		TEST(one_that_was_told_to_end_has_none),
+		TEST(a_successor_that_does_not_start_is_said),
+		TEST(successors_are_not_started_for_ever),
+		TEST(successors_of_long_ago_do_not_count),
+		TEST(a_successor_that_is_killed_has_one_too),
+		TEST(a_guest_that_unplugs_keeps_its_disk_till_the_end),
+		TEST(a_guest_that_is_gone_meanwhile),
+		TEST(a_device_that_is_removed_meanwhile_stays_so),
+		TEST(a_restarted_tapback_takes_up_as_well),
+		TEST(a_tapdisk_is_killed_while_tapback_is_started_anew),
+		TEST(tapback_is_started_anew_while_one_is_replaced),
+		TEST(what_is_kept_of_a_device_that_is_gone_is_dropped),
+		TEST(a_tapdisk_that_hangs_up_is_called_again),
+		TEST(a_tapdisk_that_dies_is_called_once_more),
+		TEST(what_is_no_journal_is_not_kept),
+		TEST(a_successor_is_not_waited_for_for_ever),
 		TEST(junk_in_state_is_ignored),
 		TEST(a_flapping_guest_is_slowed_down),
 		TEST(a_frontend_outside_its_guest_is_not_touched),

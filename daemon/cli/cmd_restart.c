@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* tap-ctl restart: another tapdisk in place of one that was killed, or is to go. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "cli/listing.h"
+#include "cli/marker.h"
+#include "cli/nbd_socket.h"
+#include "cli/steps.h"
+#include "ctl/record.h"
+
+#define END_TIMEOUT_MS	10000
+#define LEAVE_TIMEOUT_MS	60000	/* what is in flight is finished first */
+
+/* Whether @pid is a tapdisk that has @minor. */
+static bool serves(int pid, int minor)
+{
+	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
+	CLEANUP_CLOSE int fd = ctl_connect(pid);
+	int err = fd < 0 ? fd : ctl_request_init(&request, "info");
+
+	if (!err)
+		err = ctl_set_int(&request, "minor", minor);
+	if (!err)
+		err = ctl_call(fd, &request, &reply, CLI_TIMEOUT_MS);
+	ctl_msg_clear(&request);
+	ctl_msg_clear(&reply);
+	return !err;
+}
+
+/*
+ * All it had is closed then, not the socket alone: event channels can be bound again.
+ * False: it, or somebody else who has its number by now, is still there.
+ */
+static bool wait_for_end(int pid, int timeout_ms)
+{
+	CLEANUP_CLOSE int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return fd < 0 || poll(&pfd, 1, timeout_ms) == 1;
+}
+
+static int wait_for_marker(int minor)
+{
+	CLEANUP_CLOSE int fd = marker_open(XENTAP_RUN_DIR, minor);
+	int err = fd < 0 ? fd : marker_lock(fd);
+
+	if (err)
+		return cli_fail(err, "restart: cannot have minor %d: %s", minor, strerror(-err));
+	return 0;
+}
+
+#define FORMER_MAX	100u	/* pids that one disk has had; older ones are forgotten */
+
+static int note_pid(struct ctl_msg *record, int pid)
+{
+	struct json_object *former;
+	int64_t before;
+
+	if (ctl_get_int(record, "pid", 1, INT32_MAX, &before))
+		return -EBADMSG;
+	if (!json_object_object_get_ex(record->json, "former", &former) ||
+	    !json_object_is_type(former, json_type_array)) {
+		former = json_object_new_array();
+		json_object_object_add(record->json, "former", former);
+	}
+	if (json_object_array_length(former) >= FORMER_MAX)
+		json_object_array_del_idx(former, 0, 1);
+	json_object_array_add(former, json_object_new_int64(before));
+	json_object_object_del(record->json, "pid");
+	return ctl_set_int(record, "pid", pid);
+}
+
+/* @record says how; then also by whom. Whoever removed it meanwhile wants no disk. */
+static int serve_again(int pid, int minor, struct ctl_msg *record)
+{
+	int err = step_attach(pid, minor);
+
+	if (!err)
+		err = step_reopen(pid, minor, record);
+	if (err)
+		return err;
+	err = note_pid(record, pid);
+	if (!err)
+		err = record_replace(XENTAP_RUN_DIR, minor, record);
+	if (err)
+		return cli_fail(err, "restart: cannot note that tapdisk %d has minor %d: %s", pid,
+				minor, strerror(-err));
+	return 0;
+}
+
+/* It died without removing its sockets; should another one have its number, that stays. */
+static void remove_sockets(int pid, int minor)
+{
+	CLEANUP_CLOSE int fd = ctl_connect(pid);
+	char path[64];
+
+	if (fd != -ESRCH)
+		return;
+	snprintf(path, sizeof(path), XENTAP_CTL_PREFIX "%d", pid);
+	unlink(path);
+	nbd_socket_remove(XENTAP_RUN_DIR, pid, minor);
+}
+
+/* Have @pid go on where @before, which has ended, stopped. @pid, or -errno. */
+static int take_over(int before, int pid, int minor, struct ctl_msg *record)
+{
+	int err = wait_for_marker(minor);
+
+	if (!err) {
+		remove_sockets(before, minor);
+		err = serve_again(pid, minor, record);
+	}
+	if (!err)
+		return pid;
+	/* It is ours and serves nobody. */
+	kill(pid, SIGTERM);
+	return err;
+}
+
+static int replace_killed(int before, int minor, struct ctl_msg *record)
+{
+	int pid;
+
+	if (serves(before, minor))
+		return before;
+	wait_for_end(before, END_TIMEOUT_MS);
+	pid = step_spawn();
+	return pid < 0 ? pid : take_over(before, pid, minor, record);
+}
+
+/* The other one is there before the first has to go. */
+static int replace_running(int before, int minor, struct ctl_msg *record)
+{
+	int pid = step_spawn();
+
+	if (pid < 0)
+		return pid;
+	if (kill(before, SIGHUP)) {
+		kill(pid, SIGTERM);
+		return cli_fail(-errno, "restart: cannot tell tapdisk %d to leave: %m", before);
+	}
+	if (!wait_for_end(before, LEAVE_TIMEOUT_MS)) {
+		kill(pid, SIGTERM);
+		return cli_fail(-ETIMEDOUT, "restart: tapdisk %d waits for I/O of its image since %d "
+				"seconds; when that is over, tapback starts another one", before,
+				LEAVE_TIMEOUT_MS / 1000);
+	}
+	return take_over(before, pid, minor, record);
+}
+
+/* The disk of tapdisk @pid: its minor; -ENOENT: it has none. */
+static int minor_of(int pid)
+{
+	struct listing listing = { 0 };
+	int err = listing_scan(&listing, XENTAP_RUN_DIR, pid);
+	int minor = -1;
+	size_t i;
+
+	for (i = 0; i < listing.nr; i++)
+		if (listing.entries[i].pid == pid && listing.entries[i].minor >= 0)
+			minor = listing.entries[i].minor;
+	listing_clear(&listing);
+	if (!err && minor < 0)
+		err = -ENOENT;
+	return err ? cli_fail(err, "restart: no tapdisk %d has a disk", pid) : minor;
+}
+
+/*
+ * One at a time for a minor, which several guests may ask for: a byte of a file that is
+ * there anyhow. A descriptor, or -errno.
+ */
+static int lock_minor(int minor)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = minor, .l_len = 1,
+	};
+	int fd = open(XENTAP_INSTANCE_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int err;
+
+	if (fd < 0 || !fcntl(fd, F_OFD_SETLKW, &lock))
+		return fd < 0 ? -errno : fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* @running: the tapdisk that is to go; -1: it was killed. */
+static int restart(int running, int minor)
+{
+	CLEANUP_CLOSE int lock = lock_minor(minor);
+	struct ctl_msg record = CTL_MSG_INIT;
+	int err = lock < 0 ? lock : record_read(XENTAP_RUN_DIR, minor, &record);
+	int64_t before;
+	int pid;
+
+	if (err)
+		return cli_fail(err, "restart: there is no record of how an image was opened for "
+				"minor %d (%s)", minor, strerror(-err));
+	if (ctl_get_int(&record, "pid", 1, INT32_MAX, &before))
+		pid = cli_fail(-EBADMSG, "restart: the record of minor %d is of no use", minor);
+	else if (running == (int)before)
+		pid = replace_running(running, minor, &record);
+	else
+		/* Somebody else may have replaced it just now. */
+		pid = replace_killed((int)before, minor, &record);
+	ctl_msg_clear(&record);
+	return pid;
+}
+
+int cmd_restart(const struct cli_options *options)
+{
+	int minor = options->minor;
+	int pid;
+
+	if ((options->minor < 0) == (options->pid < 0))
+		return cli_fail(-EINVAL, "restart: give either a pid or a minor number");
+	if (minor < 0)
+		minor = minor_of(options->pid);
+	pid = minor < 0 ? minor : restart(options->pid, minor);
+	if (pid < 0)
+		return pid;
+	printf("%d\n", pid);
+	return 0;
+}

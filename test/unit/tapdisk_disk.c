@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The life of a disk: frontends come and go, and the last one's end may be its own. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "fake/nbd_client.h"
+#include "fake/rig.h"
+#include "image/lock.h"
+#include "tapdisk/ctl_proto.h"
+#include "tapdisk/disk.h"
+#include "tapdisk/keep.h"
+#include "vbd/journal.h"
+
+static struct rig *the_rig;
+
+/* Instead of the real ones, which need Xen. */
+int xenio_xentap_create(struct xenio_fds *fds, const struct xenio_shape *shape,
+			uint32_t domid, uint32_t port, struct xenio **out)
+{
+	(void)fds;
+	assert_int_equal(domid, DOMID);
+	*out = fake_xenio_create(&the_rig->guest, shape, the_rig->kick_fds[port - 9]);
+	return 0;
+}
+
+int xenio_gntdev_create(struct xenio_fds *fds, const struct xenio_shape *shape,
+			uint32_t domid, uint32_t port, struct xenio **out)
+{
+	return xenio_xentap_create(fds, shape, domid, port, out);
+}
+
+static int open_image_again(const struct rig *rig)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", rig->image.fd);
+	return open(self, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
+static struct disk *make_disk_of(struct rig *rig, bool lock_later, int nbd_fd)
+{
+	const struct disk_options options = {
+		.type = "aio", .path = "image", .sector_bytes = 512, .way = DATA_AUTO,
+		.copy_max = DATA_COPY_MAX_DEFAULT, .lock_later = lock_later,
+		.nbd_fd = nbd_fd,
+	};
+	char name[] = "marker.XXXXXX", why[512];
+	int marker = mkstemp(name);
+	struct disk *disk;
+
+	unlink(name);
+	assert_int_equal(disk_attach(&rig->loop, 3, marker, &disk), 0);
+	assert_int_equal(disk_open(disk, &options, open_image_again(rig), why, sizeof(why)), 0);
+	return disk;
+}
+
+static struct disk *make_disk(struct rig *rig)
+{
+	return make_disk_of(rig, false, -1);
+}
+
+static int try_connect(struct rig *rig, struct disk *disk, uint32_t nr_queues, int journal)
+{
+	struct vbd_config config = {
+		.domid = DOMID, .devid = 1, .nr_pages = 1, .nr_queues = nr_queues,
+	};
+	struct xenio_fds fds[VBD_QUEUES_MAX];
+	uint32_t i;
+
+	the_rig = rig;
+	for (i = 0; i < nr_queues; i++) {
+		fds[i] = (struct xenio_fds){ { -1, -1 }, -1, -1 };
+		config.queues[i].port = 9 + i;
+		config.queues[i].grefs[0] = RING_GREF + i * BLKIF_RING_PAGES_MAX;
+		front_init(&rig->fronts[i], &rig->guest, BLKIF_NATIVE, config.queues[i].grefs[0], 1);
+		rig->fronts[i].kick_fd = rig->kick_fds[i];
+	}
+	return disk_connect(disk, &config, fds, journal);
+}
+
+static void connect_disk(struct rig *rig, struct disk *disk, uint32_t nr_queues)
+{
+	assert_int_equal(try_connect(rig, disk, nr_queues, -1), 0);
+}
+
+static void count_call(void *context)
+{
+	++*(int *)context;
+}
+
+static struct disk *ending;
+
+/* As tapdisk does when it is told to stop. */
+static void detach(void *context)
+{
+	disk_detach(ending);
+	count_call(context);
+}
+
+static void wait_call(struct rig *rig, const int *calls)
+{
+	int turns = 0;
+
+	while (!*calls && turns++ < PATIENCE_MS)
+		assert_int_equal(loop_once(&rig->loop, 1), 0);
+	assert_int_equal(*calls, 1);
+}
+
+static void frontends_come_and_go(void **state)
+{
+	struct rig *rig = *state;
+	struct disk *disk;
+	unsigned int round;
+
+	rig_disconnect(rig);
+	disk = make_disk(rig);
+	for (round = 0; round < 6; round++) {
+		struct blkif_request request = pages(BLKIF_READ, 1, 80, DATA_GREF, 11);
+		struct front_response response;
+		int calls = 0;
+
+		connect_disk(rig, disk, round % 3 + 1);
+		rig_send(rig, round % 3, &request);
+		assert_true(rig_turn(rig, round % 3, &response));
+		assert_int_equal(response.status, BLKIF_OKAY);
+		assert_page(rig, DATA_GREF, 80);
+		assert_int_equal(disk_disconnect(disk, DOMID, 1, count_call, &calls), 0);
+		wait_call(rig, &calls);
+		assert_int_equal(fake_guest_mapped(&rig->guest), 0);
+		assert_int_equal(disk_disconnect(disk, DOMID, 1, count_call, &calls), -ENOTCONN);
+	}
+	round = 0;
+	ending = disk;
+	assert_int_equal(disk_close(disk, VBD_END, detach, &round), 0);
+	assert_int_equal(round, 1);
+}
+
+/* Lines in a file that was stderr for a while. */
+static unsigned int count_lines(int fd)
+{
+	unsigned int lines = 0;
+	char byte;
+
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	while (read(fd, &byte, 1) == 1)
+		lines += byte == '\n';
+	return lines;
+}
+
+/* One that connects again and again, and sends rubbish each time. */
+static void what_a_guest_has_logged_outlives_its_ring(void **state)
+{
+	struct rig *rig = *state;
+	int log = memfd_create("log", MFD_CLOEXEC), stderr_fd = dup(STDERR_FILENO);
+	unsigned int round, i;
+	int calls;
+
+	rig_disconnect(rig);
+	ending = make_disk(rig);
+	assert_int_equal(dup2(log, STDERR_FILENO), STDERR_FILENO);
+	for (round = 0; round < 50; round++) {
+		connect_disk(rig, ending, 1);
+		for (i = 0; i < 20; i++) {
+			struct blkif_request request = { .op = BLKIF_READ, .id = i };
+			struct front_response response;
+
+			rig_send(rig, 0, &request);
+			assert_true(rig_turn(rig, 0, &response));
+			assert_int_equal(response.status, BLKIF_ERROR);
+		}
+		calls = 0;
+		assert_int_equal(disk_disconnect(ending, DOMID, 1, count_call, &calls), 0);
+		wait_call(rig, &calls);
+	}
+	assert_int_equal(dup2(stderr_fd, STDERR_FILENO), STDERR_FILENO);
+	close(stderr_fd);
+	/* Of each kind more may be said when time has passed. */
+	assert_in_range(count_lines(log), 2, 60);
+	close(log);
+	calls = 0;
+	assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
+}
+
+/* Told to stop while guests are connected: what calls back is the last to go. */
+static void the_end_of_a_disk_in_use(void **state)
+{
+	struct rig *rig = *state;
+	unsigned int queues;
+
+	rig_disconnect(rig);
+	for (queues = 1; queues <= 4; queues++) {
+		struct blkif_request request = pages(BLKIF_READ, 1, 80, DATA_GREF, 11);
+		int calls = 0;
+
+		ending = make_disk(rig);
+		connect_disk(rig, ending, queues);
+		rig_send(rig, queues - 1, &request);
+		assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
+		wait_call(rig, &calls);
+		assert_int_equal(fake_guest_mapped(&rig->guest), 0);
+	}
+}
+
+static void run_for(struct rig *rig, int turns)
+{
+	while (turns--)
+		assert_int_equal(loop_once(&rig->loop, 1), 0);
+}
+
+/* A disk whose image is still another one's takes it as soon as that is gone. */
+static void the_lock_of_a_disk_that_goes(void **state)
+{
+	struct rig *rig = *state;
+	int old, other, calls = 0, turns = 0;
+	struct disk *disk;
+
+	rig_disconnect(rig);
+	old = open_image_again(rig);
+	other = open_image_again(rig);
+	assert_int_equal(image_lock(old, false), 0);
+	disk = make_disk_of(rig, true, -1);
+	run_for(rig, 600);
+	assert_false(disk->locked);
+	close(old);
+	while (!disk->locked && turns++ < PATIENCE_MS)
+		run_for(rig, 1);
+	assert_true(disk->locked);
+	assert_int_equal(image_lock(other, false), -EBUSY);
+	ending = disk;
+	assert_int_equal(disk_close(disk, VBD_END, detach, &calls), 0);
+	assert_int_equal(image_lock(other, false), 0);
+	close(other);
+}
+
+/* It ends before it had the image for itself. */
+static void the_lock_is_waited_for_to_the_end(void **state)
+{
+	struct rig *rig = *state;
+	int old, calls = 0;
+
+	rig_disconnect(rig);
+	old = open_image_again(rig);
+	assert_int_equal(image_lock(old, false), 0);
+	ending = make_disk_of(rig, true, -1);
+	assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
+	assert_int_equal(calls, 1);
+	run_for(rig, 300);
+	close(old);
+}
+
+/* What a tapdisk that was killed leaves behind, without it. */
+static void a_journal_is_taken_up_when_no_io_is_left(void **state)
+{
+	struct rig *rig = *state;
+	struct disk *disk = make_disk(rig);
+	int journal = memfd_create("journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int calls = 0, other;
+	uint64_t byte;
+
+	assert_int_equal(ftruncate(journal, CTL_JOURNAL_BYTES), 0);
+	assert_int_equal(fcntl(journal, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	assert_int_equal(try_connect(rig, disk, 1, dup(journal)), 0);
+	assert_int_equal(pread(journal, &byte, sizeof(byte),
+			       offsetof(struct journal_head, io_lock)), sizeof(byte));
+	assert_int_equal(byte, disk->io_lock);
+	assert_non_null(disk_frontend(disk, DOMID, 1));
+	assert_int_equal(disk_disconnect(disk, DOMID, 1, count_call, &calls), 0);
+	wait_call(rig, &calls);
+	/* It has ended, it was not killed. */
+	other = dup(journal);
+	assert_int_equal(try_connect(rig, disk, 1, other), -EINVAL);
+	assert_int_equal(pwrite(journal, &(uint32_t){ JOURNAL_SERVING }, sizeof(uint32_t), 0),
+			 sizeof(uint32_t));
+	/* And not all of its I/O has: its open file is still there, locked. */
+	byte = keep_lock(rig->image.fd);
+	assert_true(byte);
+	assert_int_equal(pwrite(journal, &byte, sizeof(byte),
+				offsetof(struct journal_head, io_lock)), sizeof(byte));
+	assert_int_equal(try_connect(rig, disk, 1, other), -EBUSY);
+	assert_int_equal(fcntl(rig->image.fd, F_OFD_SETLK, &(struct flock){
+			       .l_type = F_UNLCK, .l_whence = SEEK_SET }), 0);
+	assert_int_equal(try_connect(rig, disk, 1, other), 0);
+	/* What is too small is none of ours. */
+	other = memfd_create("other", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(other, 100), 0);
+	assert_int_equal(disk_disconnect(disk, DOMID, 1, count_call, &calls), 0);
+	calls = 0;
+	wait_call(rig, &calls);
+	assert_int_equal(try_connect(rig, disk, 1, other), -EINVAL);
+	close(other);
+	close(journal);
+	calls = 0;
+	assert_int_equal(disk_close(disk, VBD_END, count_call, &calls), 0);
+	wait_call(rig, &calls);
+	disk_detach(disk);
+}
+
+static int listen_somewhere(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, &(struct sockaddr){ .sa_family = AF_UNIX },
+			      sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	return fd;
+}
+
+/* A program of the host and a guest see each other's writes; both end with the disk. */
+static void a_guest_and_an_nbd_client(void **state)
+{
+	struct blkif_request write = pages(BLKIF_WRITE, 1, 80, DATA_GREF, 4);
+	struct blkif_request read = pages(BLKIF_READ, 2, 160, DATA_GREF + 8, 4);
+	static uint8_t memory[4 * XENIO_SLOT_BYTES];
+	struct rig *rig = *state;
+	struct front_response response;
+	struct client client;
+	int calls = 0;
+
+	rig_disconnect(rig);
+	ending = make_disk_of(rig, false, listen_somewhere());
+	assert_non_null(ending->nbd);
+	connect_disk(rig, ending, 1);
+	client_open(&client, ending->nbd, &rig->loop);
+	client_go(&client, true);
+	assert_true(client.size == IMAGE_SECTORS * 512ull);
+	memset(fake_guest_page(&rig->guest, DATA_GREF), 0x5a, sizeof(memory) / 4);
+	rig_send(rig, 0, &write);
+	assert_true(rig_turn(rig, 0, &response));
+	assert_int_equal(response.status, BLKIF_OKAY);
+	assert_int_equal(client_read(&client, 80 * 512, memory, sizeof(memory), 0), 0);
+	assert_memory_equal(memory, fake_guest_page(&rig->guest, DATA_GREF), XENIO_SLOT_BYTES);
+	memset(memory, 0xa5, sizeof(memory));
+	assert_int_equal(client_write(&client, 160 * 512, memory, sizeof(memory), 0), 0);
+	rig_send(rig, 0, &read);
+	assert_true(rig_turn(rig, 0, &response));
+	assert_memory_equal(memory, fake_guest_page(&rig->guest, DATA_GREF + 8), XENIO_SLOT_BYTES);
+
+	client_request(&client, NBD_CMD_READ, 0, 1, 0, 4 << 20);
+	rig_send(rig, 0, &read);
+	assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
+	wait_call(rig, &calls);
+	client_expect_end(&client);
+}
+
+static void a_socket_that_does_not_listen(void **state)
+{
+	struct rig *rig = *state;
+	struct disk_options options = {
+		.type = "aio", .path = "image", .sector_bytes = 512, .way = DATA_AUTO,
+		.copy_max = DATA_COPY_MAX_DEFAULT,
+	};
+	struct disk *disk = make_disk(rig);
+	int calls = 0, image, socket_fd;
+	char why[512];
+
+	/* Without a disk_detach() it can be opened again. */
+	assert_int_equal(disk_close(disk, VBD_END, count_call, &calls), 0);
+	image = open_image_again(rig);
+	socket_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	options.nbd_fd = socket_fd;
+	assert_int_equal(disk_open(disk, &options, image, why, sizeof(why)), -EINVAL);
+	assert_int_equal(fcntl(image, F_GETFD), 0 | FD_CLOEXEC);
+	close(socket_fd);
+	options.nbd_fd = -1;
+	assert_int_equal(disk_open(disk, &options, image, why, sizeof(why)), 0);
+	ending = disk;
+	assert_int_equal(disk_close(disk, VBD_END, detach, &calls), 0);
+	assert_int_equal(calls, 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(frontends_come_and_go),
+		TEST(what_a_guest_has_logged_outlives_its_ring),
+		TEST(the_end_of_a_disk_in_use),
+		TEST(the_lock_of_a_disk_that_goes),
+		TEST(the_lock_is_waited_for_to_the_end),
+		TEST(a_journal_is_taken_up_when_no_io_is_left),
+		TEST(a_guest_and_an_nbd_client),
+		TEST(a_socket_that_does_not_listen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
