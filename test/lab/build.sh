@@ -56,6 +56,7 @@ payload_make()
 			payload_build "$image" "$work"
 			programs_hash "$work/payload" >"$file.programs"
 		fi
+		[ -z "${XENTAP_LAB_NATIVE-}" ] || payload_native "$image" "$work"
 		source_files | tar -C "$LAB_SOURCE" -cf - -T - |
 			tar -C "$work/payload" --one-top-level=source -xf -
 		mkdir "$work/payload/guest"
@@ -71,7 +72,7 @@ programs_hash()
 		sha256sum | cut -c1-12
 }
 
-# payload_build IMAGE WORK: payload/programs and payload/module
+# payload_build IMAGE WORK: payload/programs, payload/module, payload/tests
 payload_build()
 {
 	local image=$1 work=$2
@@ -80,8 +81,24 @@ payload_build()
 		make -C /mnt/source -j"$(nproc)" PREFIX=/usr daemon
 	run_step "staging the daemons" image_run "$image" "$work" \
 		make -C /mnt/source install DESTDIR=/mnt/payload/programs PREFIX=/usr
+	run_step "test programs" image_run "$image" "$work" \
+		make -C /mnt/source/test/xen/module -j"$(nproc)" BUILD=/mnt/tests
+	mkdir "$work/payload/tests"
+	find "$work/tests" -maxdepth 1 -type f -executable -exec cp -t "$work/payload/tests" {} +
+	[ -d "$work/$(kmod_key)" ] || kmod_compile "$image" "$work"
+	cp "$work/$(kmod_key)/xentap_test.ko" "$work/payload/tests/"
 	[ -d "$work/$(module_key)" ] || module_compile "$image" "$work"
 	cp -a "$work/$(module_key)" "$work/payload/module"
+}
+
+# payload_native IMAGE WORK: payload/native, which the Makefile in the folder
+# XENTAP_LAB_NATIVE of the source fills.
+payload_native()
+{
+	local image=$1 work=$2
+	run_step "$XENTAP_LAB_NATIVE" image_run "$image" "$work" \
+		make -C "/mnt/source/$XENTAP_LAB_NATIVE" BUILD=/mnt/payload/native \
+		KDIR="/lib/modules/$(<"$image/kver")/build"
 }
 
 # By DKMS, but natively in dom0's root file system: the compiler takes minutes
@@ -103,5 +120,19 @@ module_compile()
 		dkms build $trees -m xentap -v "$version" -k "$kver"
 		ln -sfn "/usr/src/xentap-$version" "$tree/var/lib/dkms/xentap/$version/source"
 		' sh "$folder.new" "$(<"$image/kver")"
+	mv "$work/$folder.new" "$work/$folder"
+}
+
+# The module that tests the module, which is built beside it for its symbols.
+kmod_key() { echo "kmod-$(source_hash dkms.conf VERSION Makefile module include test/kmod)"; }
+
+kmod_compile()
+{
+	local image=$1 work=$2 folder
+	folder=$(kmod_key)
+	rm -rf "$work"/kmod-*
+	run_step "test module" image_run "$image" "$work" \
+		make -C /mnt/source/test/kmod -j"$(nproc)" "BUILD=/mnt/$folder.new" \
+		"KDIR=/lib/modules/$(<"$image/kver")/build"
 	mv "$work/$folder.new" "$work/$folder"
 }

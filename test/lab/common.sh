@@ -9,6 +9,7 @@ LAB_SOURCE=$(cd "$LAB_DIR/../.." && pwd)
 CACHE_MAKER=	# process group that makes a folder of the cache
 LAB_CACHE=${XENTAP_LAB_CACHE:-/var/cache/xentap-lab}
 LAB_KEEP=${XENTAP_LAB_KEEP:-2}
+LOCK_SECONDS=1800	# how long to wait for another lab that makes a folder
 
 say() { echo "lab: $*" >&2; }
 
@@ -59,8 +60,8 @@ cache_lock()
 	exec {fd}>"$lock"
 	flock --nonblock "--$mode" "$fd" && return
 	say "waiting for another lab that is busy with $2 ..."
-	flock --timeout 1800 "--$mode" "$fd" ||
-		die "$2 is still locked after 30 minutes; see: fuser -v $lock"
+	flock --timeout "$LOCK_SECONDS" "--$mode" "$fd" ||
+		die "$2 is still locked after $((LOCK_SECONDS / 60)) minutes; see: fuser -v $lock"
 }
 
 # cache_make NAME FUNCTION [ARG...]: makes sure that folder NAME is in the

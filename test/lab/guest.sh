@@ -12,7 +12,10 @@ GUEST_PROGRAMS=(
 	/usr/bin/xenstore-rm /usr/bin/xenstore-exists
 )
 
-guest_key() { echo "guest-$(hash_of test/lab/guest.sh test/lab/guest test/xen/guest-grant.c)"; }
+# Of test/xen, in C.
+GUEST_SOURCES=(guest-grant.c power-cut-write.c power-cut.h power-cut-xenstore.h hostile)
+
+guest_key() { echo "guest-$(hash_of test/lab/guest.sh test/lab/guest "${GUEST_SOURCES[@]/#/test/xen/}")"; }
 
 # guest_build FOLDER IMAGE: kernel initramfs
 guest_build() { run_step "initramfs of the guests" guest_build_parts "$@"; }
@@ -28,11 +31,25 @@ guest_build_parts()
 	guest_add_programs "$tree" "$image/rootfs"
 	guest_add_modules "$tree" "$image/rootfs" "$kver"
 	image_run "$image" "$tree" sh -s /mnt <"$LAB_DIR/guest/fio-light.sh"
-	cp "$LAB_SOURCE/test/xen/guest-grant.c" "$folder/"
-	image_run "$image" "$folder" gcc -O2 -Wall -static -o /mnt/tree/bin/guest-grant /mnt/guest-grant.c
+	guest_compile "$image" "$folder" guest-grant "$LAB_SOURCE/test/xen/guest-grant.c"
+	guest_compile "$image" "$folder" power-cut-write "$LAB_SOURCE/test/xen/power-cut-write.c" \
+		"$LAB_SOURCE"/test/xen/power-cut*.h
+	guest_compile "$image" "$folder" hostile-frontend "$LAB_SOURCE"/test/xen/hostile/*.[ch]
 	(cd "$tree" && find . | cpio --quiet -o -H newc) >"$folder/initramfs"
 	rm -rf "$tree"
 	python3 "$LAB_DIR/guest/unpack-kernel.py" "$image/vmlinuz" "$folder/kernel"
+}
+
+# guest_compile IMAGE FOLDER NAME SOURCE...: a program without libraries, in the tree's bin.
+guest_compile()
+{
+	local image=$1 folder=$2 name=$3
+	shift 3
+	mkdir "$folder/source"
+	cp "$@" "$folder/source/"
+	image_run "$image" "$folder" \
+		sh -c "gcc -std=gnu11 -O2 -Wall -Werror -static -o /mnt/tree/bin/$name /mnt/source/*.c -laio"
+	rm -r "$folder/source"
 }
 
 guest_add_busybox()

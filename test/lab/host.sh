@@ -12,7 +12,8 @@
 #
 # HOST_EXTEND          for a dom0 or Xen that is not Debian's: a function of the
 #                      file that makes another image from IMAGE, as image_build
-#                      does, by cache_make, and lets IMAGE name it; or empty
+#                      does, by cache_make, and lets IMAGE name it; or empty.
+#                      Beside function F is F_is_done: nothing long is left.
 #
 # Hosts that agree on suite and function share one image.
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# debug: yes
 # time limit: 600
 #
 # A disk comes to a running guest and goes again, ten times over, with I/O in

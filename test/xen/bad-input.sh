@@ -11,12 +11,12 @@
 # must match WORDS, an extended regular expression.
 refused()
 {
-	local what=$1 words=$2 image=$3 cursor said
-	cursor=$(journalctl -n 0 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
+	local what=$1 words=$2 image=$3 said
+	journal_mark
 	if xl block-attach host "$(tap_disk "$image" xvdb)" >"$WORK/xl" 2>&1; then
 		fail "$what: xl block-attach worked"
 	fi
-	said=$(cat "$WORK/xl"; journalctl --quiet -o cat --after-cursor="$cursor")
+	said=$(cat "$WORK/xl"; journal_since)
 	grep -qiE "$words" <<<"$said" ||
 		fail "$what: nobody said '$words':"$'\n'"$said"
 	ok "$what: $(grep -iE "$words" <<<"$said" | head -n 1)"
@@ -56,15 +56,42 @@ make_bad_images()
 	new_mount readonly --bind -o ro "$WORK/rw"
 }
 
-# Also for who tries to load it.
+# Not by another name either, and not for reading only.
+in_use()
+{
+	local access
+	xl block-attach host "$(tap_disk "$WORK/good.img" xvdc)"
+	ln "$WORK/good.img" "$WORK/link.img"
+	for access in rw ro; do
+		if xl block-attach host "$(tap_disk "$WORK/link.img" xvdd "$access")" >"$WORK/xl" 2>&1; then
+			fail "one image was attached twice"
+		fi
+		xl block-detach --force host xvdd >/dev/null 2>&1 || true
+	done
+	journalctl --quiet -o cat -t tap-ctl -n 20 >"$WORK/journal"
+	grep -m 1 "link\.img is in use by domain ${GUESTS[host]} (tapdisk" "$WORK/journal" ||
+		fail "nobody said who has the image:"$'\n'"$(<"$WORK/journal")"
+	rm "$WORK/link.img"
+	xl block-detach host xvdc
+	wait_for 15 "no tapdisk is left" no_tapdisks
+	ok "an image in use is refused by any name"
+}
+
+# Also for who tries to load it: the disk works, by copies, and that is said.
 without_module()
 {
-	local block=/etc/modprobe.d/xentap-test.conf
+	local block=/etc/modprobe.d/xentap-test.conf said words
 	systemctl stop tapback
 	rmmod xentap
 	echo "install xentap /bin/false" >"$block"
+	journal_mark
 	systemctl start tapback || true
-	refused "module not loaded" 'modprobe xentap|/dev/xen/tap' "$WORK/good.img"
+	works
+	said=$(journal_since)
+	for words in 'modprobe xentap' 'without the module xentap all data is copied'; do
+		grep -q "$words" <<<"$said" || fail "nobody said '$words':"$'\n'"$said"
+		ok "without the module: $(grep -m 1 "$words" <<<"$said")"
+	done
 	rm "$block"
 	modprobe xentap
 	systemctl restart tapback
@@ -73,13 +100,12 @@ without_module()
 # A Xen whose xl refuses backendtype=tap; its number is all that tells.
 old_xen()
 {
-	local cursor
-	cursor=$(journalctl -n 0 --show-cursor --quiet | sed -n 's/^-- cursor: //p')
+	journal_mark
 	echo 17 >"$WORK/minor"
 	mount --bind "$WORK/minor" /sys/hypervisor/version/minor
 	MOUNTS+=(/sys/hypervisor/version/minor)
 	systemctl restart tapback
-	journalctl --quiet -o cat --after-cursor="$cursor" -t tapback >"$WORK/journal"
+	journal_since -t tapback >"$WORK/journal"
 	umount /sys/hypervisor/version/minor
 	unset 'MOUNTS[-1]'
 	grep -E 'Xen 4\.17.*backendtype=tap.*4\.19' "$WORK/journal" ||
@@ -108,6 +134,7 @@ refused "image not writable" 'readonly/disk\.img .*access=ro' "$WORK/readonly/di
 refused "no O_DIRECT" 'ramfs/disk\.img .*direct I/O' "$WORK/ramfs/disk.img"
 refused "odd size" 'odd\.img.*512' "$WORK/odd.img"
 refused "zero length" 'empty\.img.*(empty|0 bytes|no data|size|length)' "$WORK/empty.img"
+in_use
 without_module
 works
 old_xen

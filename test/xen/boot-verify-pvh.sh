@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time limit: 600
+# time limit: 1100
 #
 # A PVH guest keeps data on a disk of tapdisk.
 

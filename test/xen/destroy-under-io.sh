@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# debug: yes
 #
 # A guest is destroyed in the middle of its I/O: all of its pages come back,
 # and the tapdisk ends.

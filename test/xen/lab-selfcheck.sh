@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time limit: 400
+# time limit: 1100
 # needs: host
 # hosts: pv
 #

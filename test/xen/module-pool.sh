@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# debug: yes
 # hosts: pv
 #
 # Copies between grants and the module's pool: pool-check.c.

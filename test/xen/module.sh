@@ -1,26 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# debug: yes
 # time limit: 400
+# hosts: pv
 #
-# The module by itself: arguments, batches, queries, O_DIRECT, and every way a
-# process can end or mistreat a mapping; first of grants that dom0 made to
-# itself, then of a guest's.
+# The module by itself: what its calls refuse, batches and queries, and all that
+# a process can do to its address space; with grants that dom0 makes to itself,
+# then with a guest's.
 
 . "$(dirname "$0")/lib.sh"
+. "$TEST_DIR/module/common.sh"
 
-require_xentap
-modprobe xen-gntalloc || skip "this kernel has no gntalloc"
-gcc -std=gnu11 -O1 -Wall -o "$WORK/module-check" "$TEST_DIR/module-check.c" -laio -pthread
-"$WORK/module-check" "$WORK/data"
-
-guest_create granter pv
-guest_wait_up granter
-guest_start_job granter "guest-grant 0 64"
-wait_for 30 "the guest has published its grants" \
-	xenstore-exists "$(guest_path granter)/grants"
-read -ra grants <<<"$(xenstore-read "$(guest_path granter)/grants")"
-"$WORK/module-check" "$WORK/data" "$(xl domid granter)" "${grants[@]:1}"
-ok "and all of it with a guest's grants"
+themes_start
+theme_own arguments
+theme_own batches
+theme_own mappings
+granter_start granter
+theme_of arguments granter
+theme_of batches granter
+theme_of mappings granter
 guest_destroy granter
-assert_no_zombie
-assert_no_grants
+themes_end
