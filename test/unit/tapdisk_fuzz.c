@@ -507,6 +507,7 @@ static void begin_once(void)
 static void begin(void)
 {
 	uint32_t how = byte(), i;
+	struct layer *top;
 	eventfd_t value;
 
 	f.bottom = &f.bottoms[how & 1];
@@ -519,9 +520,10 @@ static void begin(void)
 		.block_bytes = f.bottom->block_bytes, .can_discard = true,
 		.discard_granularity = how & 4 ? 4096 : 512,
 	};
-	f.store.top = &f.bottom->layer;
+	top = &f.bottom->layer;
 	if (f.image.block_bytes > f.image.sector_bytes)
-		must(!rmw_create(f.store.top, f.image.block_bytes, &f.store.top));
+		must(!rmw_create(top, f.image.block_bytes, &top));
+	f.store.top = top;
 	f.store.flush_failed = false;
 	fake_guest_init(&f.guest, DOMID);
 	f.guest.after = after_call;
