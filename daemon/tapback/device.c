@@ -18,6 +18,7 @@
 #define RETRY_LOOK_MS		50	/* and at what is to be tried again; no faster than LOOK_REFILL_MS */
 #define LOOKS_MAX		32	/* at once, for a guest that changes its mind */
 #define LOOK_REFILL_MS		50	/* for one more */
+#define LOOKS_HEARING		8	/* earned before a frontend that was too loud is heard again */
 #define STEPS_MAX		16	/* of one look; more are a fault of ours */
 #define GUEST_LOG_BURST		5
 
@@ -81,8 +82,34 @@ static void unwatch_frontend(struct device *device)
 	if (!*device->frontend)
 		return;
 	frontend_state(device, path, token);
-	store_unwatch(device->tapback->store, path, token);
+	if (!device->deaf)
+		store_unwatch(device->tapback->store, path, token);
 	device->frontend[0] = '\0';
+	device->deaf = false;
+}
+
+/*
+ * A guest can write faster than we may look; each time we would be woken, to see that it is
+ * not time yet.
+ */
+static void stop_hearing(struct device *device)
+{
+	char path[STORE_PATH_MAX + 64], token[32];
+
+	if (!*device->frontend || device->deaf)
+		return;
+	frontend_state(device, path, token);
+	store_unwatch(device->tapback->store, path, token);
+	device->deaf = true;
+}
+
+/* A failure leaves it as it is, to be tried again: what is dirty is not forgotten. */
+static void hear_again(struct device *device)
+{
+	char path[STORE_PATH_MAX + 64], token[32];
+
+	frontend_state(device, path, token);
+	device->deaf = store_watch(device->tapback->store, path, token) != 0;
 }
 
 /* Watch the frontend's state at @path, its directory. 0 or -errno. */
@@ -432,6 +459,10 @@ bool device_may_look(struct device *device, uint64_t now_ms)
 		device->looks_left += (unsigned int)earned;
 	}
 	if (!device->looks_left)
+		stop_hearing(device);
+	else if (device->deaf && device->looks_left >= LOOKS_HEARING)
+		hear_again(device);
+	if (!device->looks_left || device->deaf)
 		return false;
 	device->looks_left--;
 	return true;

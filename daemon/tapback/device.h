@@ -83,6 +83,7 @@ struct device {
 
 	bool dirty;			/* something changed: look again */
 	unsigned int looks_left;	/* before it must wait */
+	bool deaf;			/* changes of its frontend are not heard; only while dirty */
 	uint64_t looks_ms;		/* when that was last filled up */
 };
 
@@ -95,7 +96,10 @@ void device_destroy(struct device *device);
 /* Act until there is nothing to do. False: it is gone, to be destroyed. */
 bool device_run(struct device *device);
 
-/* Whether a dirty device may be run now, or has had too many changes lately. */
+/*
+ * Whether a dirty device may be run now, or has had too many changes lately. One that had
+ * is not woken by its frontend until it may look again a few times.
+ */
 bool device_may_look(struct device *device, uint64_t now_ms);
 
 /* In how many ms device_check_time() is due; -1: not at all. */

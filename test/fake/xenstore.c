@@ -47,6 +47,7 @@ const char *fake_store_forbidden;
 int fake_store_write_error;
 unsigned int fake_store_guest_lists;
 unsigned int fake_store_domain_looks;
+unsigned int fake_store_events;
 bool fake_store_ended;
 
 static const char *absolute(const char *path, char buffer[TEXT_MAX])
@@ -81,6 +82,7 @@ static void add_event(const char *path, const char *token)
 	event = &store.events[store.nr_events++];
 	strcpy(event->path, path);
 	strcpy(event->token, token);
+	fake_store_events++;
 	wake();
 }
 

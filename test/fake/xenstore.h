@@ -47,6 +47,9 @@ extern unsigned int fake_store_guest_lists;
 /* And whether a domain still runs. */
 extern unsigned int fake_store_domain_looks;
 
+/* How often a watch fired, ever. */
+extern unsigned int fake_store_events;
+
 /* Every call from now on fails as if xenstored ended. */
 extern bool fake_store_ended;
 

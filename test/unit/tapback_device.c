@@ -974,9 +974,11 @@ static void a_flapping_guest_is_slowed_down(void **state)
 {
 	struct world *world = *state;
 	int i, runs = 0, again = -1;
+	unsigned int woken;
 
 	toolstack_adds("w");
 	settle(world);
+	woken = fake_store_events;
 	for (i = 0; i < 1000; i++) {
 		set_frontend("state", i % 2 ? "6" : "1");
 		assert_int_equal(devices_read_watches(&world->devices), 0);
@@ -984,8 +986,21 @@ static void a_flapping_guest_is_slowed_down(void **state)
 		runs += world->devices.first && !world->devices.first->dirty;
 	}
 	assert_in_range(runs, 1, 100);
+	assert_in_range(fake_store_events - woken, 1, 200);
 	assert_int_equal(again, 100);
-	/* The toolstack's word is heard a moment later. */
+	/* What it wrote meanwhile is seen a moment later, and it is heard again. */
+	set_frontend("state", "1");
+	settle(world);
+	assert_backend_state("2");
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("6");
+	for (i = 0; i < 100; i++) {
+		set_frontend("state", i % 2 ? "6" : "1");
+		assert_int_equal(devices_read_watches(&world->devices), 0);
+		devices_run(&world->devices);
+	}
+	/* The toolstack's word, too. */
 	toolstack_unplugs();
 	settle(world);
 	assert_backend_state("6");
