@@ -82,7 +82,7 @@ static int alloc_pages_of(struct xentap_pool *pool, u32 nr_pages)
 	for (i = 0; i < nr_pages; i += 1u << order) {
 		struct page *row;
 
-		order = min(order, (unsigned int)ilog2(nr_pages - i));
+		order = min_t(unsigned int, order, ilog2(nr_pages - i));
 		row = alloc_row(&order);
 		if (!row)
 			return -ENOMEM;

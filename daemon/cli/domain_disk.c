@@ -375,7 +375,8 @@ int domain_disk_detach(struct xs_handle *xs, const struct domain_disk *disk,
 	err = await_backend(&place, CLOSED, disk->timeout_ms);
 	if (err && !disk->force)
 		return cli_fail(-EBUSY, "detach-domain: domain %u does not let go of %s; is it "
-				"mounted there? Try again, or use --force, which breaks it off",
+				"mounted there, or the domain paused? Try again, or use --force, "
+				"which breaks it off",
 				place.domid, disk->device);
 	err = pid > 0 && minor >= 0 ? ops->end(ops->context, pid, minor) : 0;
 	if (err)

@@ -45,6 +45,7 @@ void kshim_bug(const char *format, ...) __attribute__((noreturn, format(printf, 
 #define swap(a, b) \
 	do { __typeof__(a) swap_ = (a); (a) = (b); (b) = swap_; } while (0)
 #define min(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
+#define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max(a, b) ({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ > b_ ? a_ : b_; })
 #define clamp(value, low, high) min(max(value, low), high)
 

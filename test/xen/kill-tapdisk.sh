@@ -13,8 +13,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # tapback starts ten in a minute, and no more.
-KILLS=4
-[ -z "${XENTAP_LONG-}" ] || KILLS=40
+KILLS=${KILLS:-4}
 DISK=/dev/mapper/xentap-kill
 
 is_gone() { [ ! -d "/proc/$1" ]; }

@@ -160,6 +160,19 @@ assert_no_zombie()
 	ok "no dead domain is left"
 }
 
+# module_unpack NAME FILE: a module as the kernel takes it.
+module_unpack()
+{
+	local file
+	file=$(modinfo -n "$1")
+	case $file in
+	*.xz) xzcat "$file" ;;
+	*.zst) zstdcat "$file" ;;
+	*.gz) zcat "$file" ;;
+	*) cat "$file" ;;
+	esac >"$2"
+}
+
 tapdisk_units() { systemctl list-units --plain --no-legend 'tapdisk@*' | cut -d' ' -f1; }
 
 # Ends all disks and daemons, unloads the module, and starts all again.

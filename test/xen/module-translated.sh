@@ -9,6 +9,7 @@
 
 . "$(dirname "$0")/lib.sh"
 . "$TEST_DIR/module/common.sh"
+. "$TEST_DIR/guest-tree.bash"
 
 THEMES=(arguments batches mappings held_io api fuzz)
 # In api: unmapping behind the module's back is another test's.
@@ -17,44 +18,20 @@ SOUND="frames_and_pages_are_found others_are_not_found held_until_put held_beyon
 MODULES=(brd dm_delay)
 DATA=$WORK/disk.img
 
-# taker_add TREE FILE: at its place in the tree, with the libraries it needs.
-taker_add()
-{
-	local library
-	install -D -m 755 "$2" "$1/bin/$(basename "$2")"
-	for library in $(ldd "$2" | grep -o '/[^ ]*\.so[^ ]*'); do
-		[ -e "$1$library" ] || install -D -m 755 "$library" "$1$library"
-	done
-}
-
-# taker_add_modules TREE: in the order in which they are loaded.
-taker_add_modules()
-{
-	local folder=$1/lib/modules name
-	mkdir -p "$folder"
-	modprobe -a --show-depends "${MODULES[@]}" xentap |
-		sed -n 's|^insmod .*/\([^/]*\)\.ko.*|\1|p' | awk '!seen[$0]++' >"$folder/more"
-	while read -r name; do
-		module_unpack "$name" "$folder/$name.ko"
-	done <"$folder/more"
-	test_module_file
-	cp "$TEST_MODULE" "$folder/xentap_test.ko"
-	echo xentap_test >>"$folder/more"
-}
-
-# taker_initramfs FILE: the guests' own, and what is tested. Linux takes one archive
-# after the other.
+# taker_initramfs FILE: with what is tested.
 taker_initramfs()
 {
 	local tree=$WORK/tree theme
-	taker_add_modules "$tree"
-	taker_add "$tree" "$(command -v dmsetup)"
+	tree_add_modules "$tree" "${MODULES[@]}" xentap
+	test_module_file
+	cp "$TEST_MODULE" "$tree/lib/modules/xentap_test.ko"
+	echo xentap_test >>"$tree/lib/modules/more"
+	tree_add "$tree" "$(command -v dmsetup)"
 	for theme in "${THEMES[@]}"; do
 		module_program "$theme"
-		taker_add "$tree" "$PROGRAM"
+		tree_add "$tree" "$PROGRAM" "/bin/$theme"
 	done
-	cat "$GUEST_INITRAMFS" >"$1"
-	(cd "$tree" && find . | cpio --quiet -o -H newc) >>"$1"
+	tree_initramfs "$tree" "$1"
 }
 
 # The test's own disk comes from the kernel's backend: this is not about disks.

@@ -12,19 +12,6 @@ module_program()
 	PROGRAM=$WORK/build/$1
 }
 
-# module_unpack NAME FILE: a module as the kernel takes it.
-module_unpack()
-{
-	local file
-	file=$(modinfo -n "$1")
-	case $file in
-	*.xz) xzcat "$file" ;;
-	*.zst) zstdcat "$file" ;;
-	*.gz) zcat "$file" ;;
-	*) cat "$file" ;;
-	esac >"$2"
-}
-
 # test_module_file: test/kmod, which the lab has built already, in TEST_MODULE.
 test_module_file()
 {
