@@ -20,6 +20,10 @@
 /* tapback answers at once; as long as xl waits for it. */
 #define BACKEND_TIMEOUT_MS	10000
 
+/* A node beside tapback's, of disks that are this command's to take away. */
+#define OURS			"attached-by"
+#define OURS_VALUE		"tap-ctl"
+
 /* States of either side, as in Xen's public header io/xenbus.h. */
 enum { INITIALISING = 1, INIT_WAIT = 2, CONNECTED = 4, CLOSING = 5, CLOSED = 6 };
 
@@ -176,6 +180,15 @@ static int domain_by_name(struct xs_handle *xs, const char *name, uint32_t *domi
 	return err;
 }
 
+static void name_sides(struct place *place)
+{
+	snprintf(place->backend, sizeof(place->backend),
+		 "/local/domain/%u/backend/vbd3/%u/%u", place->own_domid, place->domid,
+		 place->devid);
+	snprintf(place->frontend, sizeof(place->frontend), "/local/domain/%u/device/vbd/%u",
+		 place->domid, place->devid);
+}
+
 static int find_place(struct place *place, const struct domain_disk *disk)
 {
 	CLEANUP_FREE char *own = NULL;
@@ -191,15 +204,11 @@ static int find_place(struct place *place, const struct domain_disk *disk)
 	own = xs_read(place->xs, XBT_NULL, "domid", &len);
 	if (!own || parse_u32(own, CTL_DOMID_MAX, &place->own_domid))
 		place->own_domid = 0;
-	snprintf(place->backend, sizeof(place->backend),
-		 "/local/domain/%u/backend/vbd3/%u/%u", place->own_domid, place->domid,
-		 place->devid);
-	snprintf(place->frontend, sizeof(place->frontend), "/local/domain/%u/device/vbd/%u",
-		 place->domid, place->devid);
+	name_sides(place);
 	return 0;
 }
 
-/* ---- attach ---- */
+/* ---- what is written ---- */
 
 static bool write_both_sides(const struct place *place, xs_transaction_t t, const void *data)
 {
@@ -221,6 +230,7 @@ static bool write_both_sides(const struct place *place, xs_transaction_t t, cons
 	       write_node(xs, t, back, "removable", "0") &&
 	       write_node(xs, t, back, "bootable", "0") &&
 	       write_node(xs, t, back, "dev", "%s", disk->device) &&
+	       write_node(xs, t, back, OURS, OURS_VALUE) &&
 	       write_node(xs, t, back, "type", "vbd3") &&
 	       write_node(xs, t, back, "mode", "%s", disk->readonly ? "r" : "w") &&
 	       write_node(xs, t, back, "device-type", "disk") &&
@@ -297,6 +307,120 @@ static int not_connected(const struct place *place, int err)
 			state_of(place, place->frontend), state_of(place, place->backend));
 }
 
+/* ---- detach ---- */
+
+/* The tapdisk that serves it. 0, or -ENOENT: the disk is none of ours. */
+static int read_served(const struct place *place, int *pid, int *minor)
+{
+	CLEANUP_FREE char *pid_text = read_node(place->xs, XBT_NULL, place->backend, "pid");
+	CLEANUP_FREE char *minor_text = read_node(place->xs, XBT_NULL, place->backend, "minor");
+	CLEANUP_FREE char *frontend = read_node(place->xs, XBT_NULL, place->backend, "frontend");
+	uint32_t number;
+
+	*pid = *minor = -1;
+	if (!frontend)
+		return -ENOENT;
+	if (pid_text && !parse_u32(pid_text, INT32_MAX, &number) && number)
+		*pid = (int)number;
+	if (minor_text && !parse_u32(minor_text, XENTAP_MINOR_MAX, &number))
+		*minor = (int)number;
+	return 0;
+}
+
+static int take_away(const struct place *place, const struct domain_disk *disk)
+{
+	int err = 0, pid, minor;
+
+	if (read_served(place, &pid, &minor))
+		return cli_fail(-ENOENT, "domain %u has no disk %s of tapdisk", place->domid,
+				disk->device);
+	if (state_of(place, place->backend) != CLOSED)
+		err = in_transaction(place, write_closing, disk);
+	if (err)
+		return cli_fail(err, "detach-domain: cannot write to xenstore: %s",
+				strerror(-err));
+	err = await_backend(place, CLOSED, disk->timeout_ms);
+	if (err && !disk->force)
+		return cli_fail(-EBUSY, "detach-domain: domain %u does not let go of %s; is it "
+				"mounted there, or the domain paused? Try again, or use --force, "
+				"which breaks it off",
+				place->domid, disk->device);
+	err = pid > 0 && minor >= 0 ? place->ops->end(place->ops->context, pid, minor) : 0;
+	if (err)
+		return err;
+	err = in_transaction(place, remove_both_sides, NULL);
+	if (err)
+		return cli_fail(err, "detach-domain: cannot remove %s from xenstore: %s",
+				place->backend, strerror(-err));
+	return 0;
+}
+
+int domain_disk_detach(struct xs_handle *xs, const struct domain_disk *disk,
+		       const struct domain_disk_ops *ops)
+{
+	struct place place = { .xs = xs, .ops = ops };
+	int err = find_place(&place, disk);
+
+	return err ? err : take_away(&place, disk);
+}
+
+/* ---- attach ---- */
+
+/* All numbers that are names in directory @dir: for each of them @act. */
+static void for_each_number(struct xs_handle *xs, const char *dir,
+			    void (*act)(struct place *place, uint32_t number),
+			    struct place *place)
+{
+	unsigned int i, nr = 0;
+	char **names = xs_directory(xs, XBT_NULL, dir, &nr);
+	uint32_t number;
+
+	for (i = 0; names && i < nr; i++)
+		if (!parse_u32(names[i], UINT32_MAX, &number))
+			act(place, number);
+	free(names);
+}
+
+static void sweep_disk(struct place *place, uint32_t devid)
+{
+	CLEANUP_FREE char *by = NULL, *device = NULL;
+	struct domain_disk disk = { .force = true, .timeout_ms = BACKEND_TIMEOUT_MS };
+
+	place->devid = devid;
+	name_sides(place);
+	by = read_node(place->xs, XBT_NULL, place->backend, OURS);
+	device = read_node(place->xs, XBT_NULL, place->backend, "dev");
+	if (!by || strcmp(by, OURS_VALUE) || !device)
+		return;
+	disk.device = device;
+	if (!take_away(place, &disk))
+		log_info("domain %u has ended: its disk %s was taken away", place->domid, device);
+}
+
+static void sweep_domain(struct place *place, uint32_t domid)
+{
+	char dir[PATH_SIZE];
+
+	if (domid > CTL_DOMID_MAX || xs_is_domain_introduced(place->xs, domid))
+		return;
+	place->domid = domid;
+	snprintf(dir, sizeof(dir), "/local/domain/%u/backend/vbd3/%u", place->own_domid, domid);
+	for_each_number(place->xs, dir, sweep_disk, place);
+}
+
+/*
+ * Disks of domains that have ended, if this command attached them: no toolstack knows
+ * of them, and they keep their images from being attached again.
+ */
+static void sweep(const struct place *here)
+{
+	struct place place = *here;
+	char dir[PATH_SIZE];
+
+	snprintf(dir, sizeof(dir), "/local/domain/%u/backend/vbd3", place.own_domid);
+	for_each_number(place.xs, dir, sweep_domain, &place);
+}
+
 int domain_disk_attach(struct xs_handle *xs, const struct domain_disk *disk,
 		       const struct domain_disk_ops *ops)
 {
@@ -308,6 +432,7 @@ int domain_disk_attach(struct xs_handle *xs, const struct domain_disk *disk,
 		return err;
 	if (!xs_is_domain_introduced(xs, place.domid))
 		return cli_fail(-ENOENT, "there is no domain %u; see xl list", place.domid);
+	sweep(&place);
 	err = in_transaction(&place, write_both_sides, disk);
 	if (err == -EEXIST)
 		return cli_fail(err, "domain %u has a disk %s already; see xl block-list, or "
@@ -333,57 +458,4 @@ int domain_disk_attach(struct xs_handle *xs, const struct domain_disk *disk,
 	if (err)
 		undo(&place, served[0], served[1]);
 	return err;
-}
-
-/* ---- detach ---- */
-
-/* The tapdisk that serves it. 0, or -ENOENT: the disk is none of ours. */
-static int read_served(const struct place *place, int *pid, int *minor)
-{
-	CLEANUP_FREE char *pid_text = read_node(place->xs, XBT_NULL, place->backend, "pid");
-	CLEANUP_FREE char *minor_text = read_node(place->xs, XBT_NULL, place->backend, "minor");
-	CLEANUP_FREE char *frontend = read_node(place->xs, XBT_NULL, place->backend, "frontend");
-	uint32_t number;
-
-	*pid = *minor = -1;
-	if (!frontend)
-		return -ENOENT;
-	if (pid_text && !parse_u32(pid_text, INT32_MAX, &number) && number)
-		*pid = (int)number;
-	if (minor_text && !parse_u32(minor_text, XENTAP_MINOR_MAX, &number))
-		*minor = (int)number;
-	return 0;
-}
-
-int domain_disk_detach(struct xs_handle *xs, const struct domain_disk *disk,
-		       const struct domain_disk_ops *ops)
-{
-	struct place place = { .xs = xs, .ops = ops };
-	int err = find_place(&place, disk);
-	int pid, minor;
-
-	if (err)
-		return err;
-	if (read_served(&place, &pid, &minor))
-		return cli_fail(-ENOENT, "domain %u has no disk %s of tapdisk", place.domid,
-				disk->device);
-	if (state_of(&place, place.backend) != CLOSED)
-		err = in_transaction(&place, write_closing, disk);
-	if (err)
-		return cli_fail(err, "detach-domain: cannot write to xenstore: %s",
-				strerror(-err));
-	err = await_backend(&place, CLOSED, disk->timeout_ms);
-	if (err && !disk->force)
-		return cli_fail(-EBUSY, "detach-domain: domain %u does not let go of %s; is it "
-				"mounted there, or the domain paused? Try again, or use --force, "
-				"which breaks it off",
-				place.domid, disk->device);
-	err = pid > 0 && minor >= 0 ? ops->end(ops->context, pid, minor) : 0;
-	if (err)
-		return err;
-	err = in_transaction(&place, remove_both_sides, NULL);
-	if (err)
-		return cli_fail(err, "detach-domain: cannot remove %s from xenstore: %s",
-				place.backend, strerror(-err));
-	return 0;
 }

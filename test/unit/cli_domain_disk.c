@@ -16,6 +16,9 @@
 
 #define BACK	"/local/domain/0/backend/vbd3/5/51728"
 #define FRONT	"/local/domain/5/device/vbd/51728"
+/* Of the domain that comes after. */
+#define NEXT_BACK	"/local/domain/0/backend/vbd3/6/51728"
+#define NEXT_FRONT	"/local/domain/6/device/vbd/51728"
 
 /* What the others do. */
 static struct {
@@ -57,7 +60,18 @@ static bool is(const char *path, const char *value)
 	return found && !strcmp(found, value);
 }
 
-/* One step of tapback and of the guest. Time must not stand still. */
+/* What tapback and the guest do next about a disk, its state being node @state. */
+static void step(const char *state, const char *hotplug, const char *front)
+{
+	if (is(state, "1"))
+		fake_store_set(state, "2");
+	else if (host.guest && is(hotplug, "connected") && is(state, "2"))
+		fake_store_set(state, "4");
+	else if (is(state, "5") && (host.guest || !fake_store_get(front)))
+		fake_store_set(state, "6");
+}
+
+/* Time must not stand still. */
 static void pause_step(void *context)
 {
 	uint64_t start = clock_ms();
@@ -66,14 +80,10 @@ static void pause_step(void *context)
 	host.pauses++;
 	while (clock_ms() == start)
 		;
-	if (host.tapback && is(BACK "/state", "1"))
-		fake_store_set(BACK "/state", "2");
-	else if (host.tapback && host.guest && is(BACK "/hotplug-status", "connected") &&
-		 is(BACK "/state", "2"))
-		fake_store_set(BACK "/state", "4");
-	else if (host.tapback && is(BACK "/state", "5") &&
-		 (host.guest || !fake_store_get(FRONT "/state")))
-		fake_store_set(BACK "/state", "6");
+	if (!host.tapback)
+		return;
+	step(BACK "/state", BACK "/hotplug-status", FRONT "/state");
+	step(NEXT_BACK "/state", NEXT_BACK "/hotplug-status", NEXT_FRONT "/state");
 }
 
 static const struct domain_disk_ops ops = { serve, end, pause_step, &host };
@@ -278,6 +288,32 @@ static void after_the_domain(void **state)
 	assert_nothing_left();
 }
 
+/* The same, when the image is attached to the domain that comes after. */
+static void after_the_domain_by_the_next(void **state)
+{
+	struct domain_disk next = disk;
+
+	(void)state;
+	next.domain = "6";
+	assert_int_equal(domain_disk_attach(xs, &disk, &ops), 0);
+	fake_store_set("/local/domain/6/name", "web");
+	assert_int_equal(domain_disk_attach(xs, &next, &ops), 0);
+	assert_int_equal(host.ended, 0);
+	assert_int_equal(domain_disk_detach(xs, &next, &ops), 0);
+	assert_int_equal(host.ended, 1);
+
+	/* Domain 5 ends. What others attached to it is not touched. */
+	fake_store_remove("/local/domain/5");
+	fake_store_dead_domain = 5;
+	fake_store_set("/local/domain/0/backend/vbd3/5/51744/state", "6");
+	fake_store_set("/local/domain/0/backend/vbd3/5/51744/dev", "xvdc");
+	assert_int_equal(domain_disk_attach(xs, &next, &ops), 0);
+	assert_int_equal(host.ended, 2);
+	assert_nothing_left();
+	assert_true(is("/local/domain/0/backend/vbd3/5/51744/state", "6"));
+	assert_true(is(NEXT_BACK "/state", "4"));
+}
+
 static void numbers_of_devices(void **state)
 {
 	static const struct {
@@ -320,6 +356,7 @@ int main(void)
 		TEST(guest_does_not_let_go),
 		TEST(force_without_tapback),
 		TEST(after_the_domain),
+		TEST(after_the_domain_by_the_next),
 		cmocka_unit_test(numbers_of_devices),
 	};
 

@@ -71,7 +71,20 @@ guest_start_job host "$(wait_device /dev/xvdd); $(fio_load /dev/xvdd | sed 's/--
 wait_for 60 "I/O is running" io_is_running
 guest_destroy host
 assert_no_grants
-tap-ctl detach-domain -d xvdd "$DOMID"
+assert_eq "$(tap-ctl list | wc -l)" 1 "tapdisks after the guest's end"
+
+# The next one gets the image, though nobody took away the last one's disk.
+guest_create host pv
+guest_wait_up host
+attach "$OTHER" xvdb
+guest_must host "$(wait_device /dev/xvdb); dd if=/dev/xvdb of=/dev/null bs=64k count=16 2>/dev/null"
+assert_eq "$(tap-ctl list | wc -l)" 1 "tapdisks"
+! xenstore-exists "/local/domain/0/backend/vbd3/$DOMID/51760" || fail "domain $DOMID still has a disk"
+ok "the next guest has its image"
+DOMID=${GUESTS[host]}
+guest_destroy host
+assert_no_grants
+tap-ctl detach-domain -d xvdb "$DOMID"
 wait_for 15 "no tapdisk is left" no_tapdisks
 assert_no_zombie
 ok "taken away after the guest's end"
