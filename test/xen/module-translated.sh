@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time limit: 500
+# time limit: 700
 # hosts: pv
 #
 # The module in a domain that Xen translates for, where user mappings are ordinary
