@@ -75,19 +75,6 @@ static void frontend_state(const struct device *device, char path[STORE_PATH_MAX
 	snprintf(token, 32, "frontend/%u/%u", device->domid, device->devid);
 }
 
-static void unwatch_frontend(struct device *device)
-{
-	char path[STORE_PATH_MAX + 64], token[32];
-
-	if (!*device->frontend)
-		return;
-	frontend_state(device, path, token);
-	if (!device->deaf)
-		store_unwatch(device->tapback->store, path, token);
-	device->frontend[0] = '\0';
-	device->deaf = false;
-}
-
 /*
  * A guest can write faster than we may look; each time we would be woken, to see that it is
  * not time yet.
@@ -103,29 +90,37 @@ static void stop_hearing(struct device *device)
 	device->deaf = true;
 }
 
-/* A failure leaves it as it is, to be tried again: what is dirty is not forgotten. */
-static void hear_again(struct device *device)
+/* 0 or -errno, and then it stays deaf. A new watch fires at once, so nothing is missed. */
+static int hear(struct device *device)
 {
 	char path[STORE_PATH_MAX + 64], token[32];
+	int err;
 
 	frontend_state(device, path, token);
-	device->deaf = store_watch(device->tapback->store, path, token) != 0;
+	err = store_watch(device->tapback->store, path, token);
+	device->deaf = err != 0;
+	return err;
+}
+
+static void unwatch_frontend(struct device *device)
+{
+	stop_hearing(device);
+	device->frontend[0] = '\0';
+	device->deaf = false;
 }
 
 /* Watch the frontend's state at @path, its directory. 0 or -errno. */
 static int watch_frontend(struct device *device, const char *path)
 {
-	char state[STORE_PATH_MAX + 64], token[32];
 	int err;
 
 	if (!strcmp(device->frontend, path))
 		return 0;
 	unwatch_frontend(device);
 	strcpy(device->frontend, path);
-	frontend_state(device, state, token);
-	err = store_watch(device->tapback->store, state, token);
+	err = hear(device);
 	if (err)
-		device->frontend[0] = '\0';
+		unwatch_frontend(device);
 	return err;
 }
 
@@ -461,7 +456,7 @@ bool device_may_look(struct device *device, uint64_t now_ms)
 	if (!device->looks_left)
 		stop_hearing(device);
 	else if (device->deaf && device->looks_left >= LOOKS_HEARING)
-		hear_again(device);
+		hear(device);
 	if (!device->looks_left || device->deaf)
 		return false;
 	device->looks_left--;
