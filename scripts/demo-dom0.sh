@@ -95,7 +95,7 @@ look_in()
 }
 
 # number_of NAME: a counter of the guest.
-number_of() { grep -o "\"$1\": *[0-9]*" <<<"$STATS" | awk -F': *' 'NR == 1 { print $2 }'; }
+number_of() { json_number "$1" <<<"$STATS"; }
 
 show_stats()
 {

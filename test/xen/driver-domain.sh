@@ -60,11 +60,11 @@ driver_start()
 	guest_start_job driver 'xl -v devd -F'
 }
 
-# driver_stat NAME: a number of its disk, or of the module there.
+# driver_stat NAME: a number of its disk.
 driver_stat()
 {
 	guest_run driver "set -- \$(tap-ctl list | sed 's/[^0-9]*\([0-9]*\)[^0-9]*\([0-9]*\).*/\1 \2/')
-		tap-ctl stats -p \$1 -m \$2" | grep -o "\"$1\": *[0-9]*" | grep -om 1 '[0-9]*$'
+		tap-ctl stats -p \$1 -m \$2" | json_number "$1"
 }
 
 driver_counter() { guest_run driver "sed -n 's/^$1 *//p' $COUNTERS"; }

@@ -200,11 +200,11 @@ another_tapdisk()
 	[ -n "$PID" ] && [ "$PID" != "$2" ]
 }
 
+# json_number NAME: the first number of that name on standard input.
+json_number() { grep -o "\"$1\": *[0-9]*" | grep -om 1 '[0-9]*$'; }
+
 # tap_stat PID MINOR NAME: a number of `tap-ctl stats`.
-tap_stat()
-{
-	tap-ctl stats -p "$1" -m "$2" | grep -o "\"$3\": *[0-9]*" | grep -om 1 '[0-9]*$'
-}
+tap_stat() { tap-ctl stats -p "$1" -m "$2" | json_number "$3"; }
 
 # What the journal has said since journal_mark; journal_since [OPTION...] of journalctl.
 journal_mark() { CURSOR=$(journalctl -n 0 --show-cursor --quiet | sed -n 's/^-- cursor: //p'); }
