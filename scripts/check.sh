@@ -38,7 +38,7 @@ as_root()
 	if [ "$(id -u)" = 0 ]; then
 		run_door "$door" "$@"
 	elif command -v sudo >/dev/null; then
-		run_door "$door" sudo --preserve-env=$env,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES,XENTAP_LAB_PATIENCE,XENTAP_LONG "$@"
+		run_door "$door" sudo --preserve-env=$env,XENTAP_LAB_KEEP,XENTAP_LAB_MACHINES,XENTAP_LAB_PATIENCE,XENTAP_LONG,XENTAP_CHECK_UNTIL "$@"
 	else
 		echo "fail $door-door needs root: run it as root or install sudo" >>"$results"
 	fi
