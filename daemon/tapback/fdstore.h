@@ -8,8 +8,11 @@
 
 #define FDSTORE_NAME_MAX	64
 
-/* Several may have one name. The descriptor stays the caller's. */
-void fdstore_put(const char *name, int fd);
+/*
+ * Several may have one name: each is put and removed once. The descriptor stays the
+ * caller's. 0, or -ENOSPC when more names would keep systemd from starting us.
+ */
+int fdstore_put(const char *name, int fd);
 void fdstore_remove(const char *name);
 
 /* What was kept until this start. For each one, @take gets it, and owns the descriptor. */

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "tapback/fdstore.h"
 #include "tapback/guest_fds.h"
+#include "uapi/xentap.h"
 
 /*
  * Whatever becomes of a tapdisk that has it: it does not grow, and the next one's
@@ -50,7 +52,9 @@ static int take_arena(struct kept *kept, const struct ctl_msg *entry, int *fd)
 	    ctl_get_int(entry, "base", 0, INT64_MAX, &base) ||
 	    ctl_get_int(entry, "slots", 0, UINT32_MAX, &slots))
 		return -EINVAL;
-	*arena = (struct kept_arena){ fd_take(fd), (uint64_t)base, (uint32_t)slots };
+	*arena = (struct kept_arena){
+		.fd = fd_take(fd), .base = (uint64_t)base, .slots = (uint32_t)slots,
+	};
 	kept->nr_arenas++;
 	return 0;
 }
@@ -85,8 +89,11 @@ int kept_take(struct kept *kept, struct ctl_msg *reply)
 
 /* ---- what systemd keeps ---- */
 
-#define JOURNAL_NAME	"journal-%" PRIu32 "-%" PRIu32
-#define ARENA_NAME	"arena-%" PRIu32 "-%" PRIu32 "-%" PRIx64 "-%" PRIu32
+/* Short, as there is not room for any number: domain, disk, first page, slots. */
+#define JOURNAL_NAME	"j%" PRIx32 "-%" PRIx32
+#define JOURNAL_SCAN	"j%" SCNx32 "-%" SCNx32
+#define ARENA_NAME	"a%" PRIx32 "-%" PRIx32 "-%" PRIx64 "-%" PRIx32
+#define ARENA_SCAN	"a%" SCNx32 "-%" SCNx32 "-%" SCNx64 "-%" SCNx32
 
 static void journal_name(const struct kept *kept, char name[FDSTORE_NAME_MAX])
 {
@@ -96,22 +103,8 @@ static void journal_name(const struct kept *kept, char name[FDSTORE_NAME_MAX])
 static void arena_name(const struct kept *kept, const struct kept_arena *arena,
 		       char name[FDSTORE_NAME_MAX])
 {
-	snprintf(name, FDSTORE_NAME_MAX, ARENA_NAME, kept->domid, kept->devid, arena->base,
-		 arena->slots);
-}
-
-static void store(struct kept *kept)
-{
-	char name[FDSTORE_NAME_MAX];
-	unsigned int i;
-
-	journal_name(kept, name);
-	fdstore_put(name, kept->journal);
-	for (i = 0; i < kept->nr_arenas; i++) {
-		arena_name(kept, &kept->arenas[i], name);
-		fdstore_put(name, kept->arenas[i].fd);
-	}
-	kept->stored = true;
+	snprintf(name, FDSTORE_NAME_MAX, ARENA_NAME, kept->domid, kept->devid,
+		 arena->base / XENTAP_SLOT_BYTES, arena->slots);
 }
 
 static void unstore(struct kept *kept)
@@ -119,37 +112,62 @@ static void unstore(struct kept *kept)
 	char name[FDSTORE_NAME_MAX];
 	unsigned int i;
 
-	if (!kept->stored)
-		return;
-	journal_name(kept, name);
-	fdstore_remove(name);
+	if (kept->stored) {
+		journal_name(kept, name);
+		fdstore_remove(name);
+		kept->stored = false;
+	}
 	for (i = 0; i < kept->nr_arenas; i++) {
+		if (!kept->arenas[i].stored)
+			continue;
 		arena_name(kept, &kept->arenas[i], name);
 		fdstore_remove(name);
+		kept->arenas[i].stored = false;
 	}
-	kept->stored = false;
+}
+
+/* All of it or nothing: a journal is of no use without the arenas. */
+static void store(struct kept *kept)
+{
+	char name[FDSTORE_NAME_MAX];
+	unsigned int i;
+
+	journal_name(kept, name);
+	kept->stored = !fdstore_put(name, kept->journal);
+	for (i = 0; i < kept->nr_arenas && kept->stored; i++) {
+		struct kept_arena *arena = &kept->arenas[i];
+
+		arena_name(kept, arena, name);
+		arena->stored = !fdstore_put(name, arena->fd);
+		if (!arena->stored)
+			unstore(kept);
+	}
+	if (!kept->stored)
+		log_warning("domain %u, disk %u: systemd keeps no more descriptors: the guest loses this disk if its tapdisk ends while tapback does not run",
+			    kept->domid, kept->devid);
 }
 
 /* systemd gives back what it was given: only whose it is has to be found out. */
 bool kept_load(struct kept *kept, const char *name, int fd)
 {
-	struct kept_arena arena = { .fd = fd };
+	struct kept_arena arena = { .fd = fd, .stored = true };
+	uint64_t page;
 	uint32_t domid, devid;
 
-	if (sscanf(name, "arena-%" SCNu32 "-%" SCNu32 "-%" SCNx64 "-%" SCNu32, &domid, &devid,
-		   &arena.base, &arena.slots) == 4) {
+	if (sscanf(name, ARENA_SCAN, &domid, &devid, &page, &arena.slots) == 4) {
 		if (domid != kept->domid || devid != kept->devid ||
 		    kept->nr_arenas == sizeof(kept->arenas) / sizeof(kept->arenas[0]))
 			return false;
+		arena.base = page * XENTAP_SLOT_BYTES;
 		kept->arenas[kept->nr_arenas++] = arena;
-	} else if (sscanf(name, "journal-%" SCNu32 "-%" SCNu32, &domid, &devid) == 2) {
+	} else if (sscanf(name, JOURNAL_SCAN, &domid, &devid) == 2) {
 		if (domid != kept->domid || devid != kept->devid || kept->journal >= 0)
 			return false;
 		kept->journal = fd;
+		kept->stored = true;
 	} else {
 		return false;
 	}
-	kept->stored = true;
 	return true;
 }
 

@@ -16,6 +16,7 @@ struct kept_arena {
 	int fd;				/* -1: none */
 	uint64_t base;
 	uint32_t slots;
+	bool stored;			/* by systemd */
 };
 
 struct kept {
@@ -23,7 +24,7 @@ struct kept {
 	struct kept_arena arenas[CTL_MSG_FDS - 1];
 	unsigned int nr_arenas;
 	uint32_t domid, devid;		/* whose; systemd keeps it by these numbers */
-	bool stored;
+	bool stored;			/* the journal, by systemd */
 };
 
 #define KEPT_INIT(domid_, devid_) { .journal = -1, .domid = (domid_), .devid = (devid_) }

@@ -72,12 +72,16 @@ static struct {
 	int fd;
 } fdstore[16];
 unsigned int nr_fdstore;
+unsigned int max_fdstore;
 
-void fdstore_put(const char *name, int fd)
+int fdstore_put(const char *name, int fd)
 {
-	assert_true(nr_fdstore < sizeof(fdstore) / sizeof(fdstore[0]));
+	assert_true(max_fdstore <= sizeof(fdstore) / sizeof(fdstore[0]));
+	if (nr_fdstore >= max_fdstore)
+		return -ENOSPC;
 	strcpy(fdstore[nr_fdstore].name, name);
 	fdstore[nr_fdstore++].fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return 0;
 }
 
 void fdstore_remove(const char *name)
@@ -346,6 +350,7 @@ int world_setup(void **state)
 	fake_store_reset();
 	guest_fds_error = 0;
 	guest_fds_nr = GUEST_FDS_MAX;
+	max_fdstore = sizeof(fdstore) / sizeof(fdstore[0]);
 	fake_store_set("/local/domain/0/domid", "0");
 	memset(&reviver, 0, sizeof(reviver));
 	reviver.fd = -1;

@@ -74,8 +74,9 @@ struct world {
 extern int guest_fds_error;
 extern int guest_fds_nr;
 extern struct fake_reviver reviver;
-/* How many descriptors systemd keeps. */
+/* How many descriptors systemd keeps, and how many it can: 16 at the beginning. */
 extern unsigned int nr_fdstore;
+extern unsigned int max_fdstore;
 
 /* For cmocka: a tapback that found nothing yet. */
 int world_setup(void **state);

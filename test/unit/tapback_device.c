@@ -853,6 +853,25 @@ static void a_tapdisk_is_killed_while_tapback_is_started_anew(void **state)
 	assert_int_equal(nr_fdstore, 0);
 }
 
+/* Nothing of it, then: the disk works, but not longer than its tapdisk. */
+static void systemd_has_no_room_for_all_of_a_disk(void **state)
+{
+	struct world *world = *state;
+
+	max_fdstore = 1;
+	connect_journalled(world);
+	assert_int_equal(nr_fdstore, 0);
+	assert_backend_state("4");
+	stop_tapback(world);
+	start_tapback(world);
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("6");
+	assert_int_equal(nr_fdstore, 0);
+}
+
 /* Its successor is there, but was not connected yet. */
 static void tapback_is_started_anew_while_one_is_replaced(void **state)
 {
@@ -879,7 +898,7 @@ static void what_is_kept_of_a_device_that_is_gone_is_dropped(void **state)
 
 	connect_journalled(world);
 	fdstore_put("rubbish", world->tapdisk.journal);
-	fdstore_put("arena-9-1-0-0", world->tapdisk.journal);
+	fdstore_put("a9-1-0-0", world->tapdisk.journal);
 	stop_tapback(world);
 	start_tapback(world);
 	assert_int_equal(nr_fdstore, 2);
@@ -1131,6 +1150,7 @@ int main(void)
 		TEST(a_device_that_is_removed_meanwhile_stays_so),
 		TEST(a_restarted_tapback_takes_up_as_well),
 		TEST(a_tapdisk_is_killed_while_tapback_is_started_anew),
+		TEST(systemd_has_no_room_for_all_of_a_disk),
 		TEST(tapback_is_started_anew_while_one_is_replaced),
 		TEST(what_is_kept_of_a_device_that_is_gone_is_dropped),
 		TEST(a_tapdisk_that_hangs_up_is_called_again),

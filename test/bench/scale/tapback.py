@@ -103,8 +103,9 @@ class Disk:
         """Names and descriptors, as tapback gives them to systemd."""
         if not self.tapdisk or self.tapdisk.journal < 0:
             return []
-        arena = f"arena-{self.domid}-{DEVID}-{ARENA_BASE:x}-{ARENA_SLOTS}"
-        return [(f"journal-{self.domid}-{DEVID}", self.tapdisk.journal)] + \
+        disk = f"{self.domid:x}-{DEVID:x}"
+        arena = f"a{disk}-{ARENA_BASE // 4096:x}-{ARENA_SLOTS:x}"
+        return [(f"j{disk}", self.tapdisk.journal)] + \
                [(arena, self.host.null)] * ARENAS
 
     def attach(self):
