@@ -8,29 +8,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-lab=(test/lab/lab)
-if [ "$(id -u)" != 0 ]; then
-	command -v sudo >/dev/null || {
-		echo "bench-module: needs root: run it as root or install sudo" >&2
-		exit 1
-	}
-	lab=(sudo "--preserve-env=XENTAP_LAB_CACHE,XENTAP_LAB_NATIVE,XENTAP_LAB_MACHINES" "${lab[@]}")
-fi
+. test/bench/bench.bash
+
 [ $# -gt 0 ] || set -- batches guest live tables
 
-lines=$(mktemp)
-trap 'rm -rf "$lines" test/bench/before' EXIT
+trap 'rm -rf "$LINES_FILE" test/bench/before' EXIT
 rm -rf test/bench/before
 if [ -n "${BEFORE-}" ]; then
 	mkdir test/bench/before
 	git archive "$BEFORE" VERSION include module | tar -C test/bench/before -xf -
 fi
 
-export XENTAP_LAB_NATIVE=test/bench
-"${lab[@]}" shell --host bench --plain \
-	"timeout -k 20 1100 bash test/bench/dom0.sh /run/lab/native $*" | tee "$lines"
-grep -q '^NOTE done' "$lines" || {
-	echo "bench-module: the benchmark ended early, see above" >&2
-	exit 1
-}
-test/bench/report.py <"$lines"
+bench test/bench --host bench --plain \
+	"timeout -k 20 1100 bash test/bench/dom0.sh /run/lab/native $*"
+test/bench/report.py <"$LINES_FILE"

@@ -59,7 +59,7 @@ cache_lock()
 	mkdir -p "$LAB_CACHE/locks"
 	exec {fd}>"$lock"
 	flock --nonblock "--$mode" "$fd" && return
-	say "waiting for another lab that is busy with $2 ..."
+	say "waiting for another run that makes $2 ..."
 	flock --timeout "$LOCK_SECONDS" "--$mode" "$fd" ||
 		die "$2 is still locked after $((LOCK_SECONDS / 60)) minutes; see: fuser -v $lock"
 }

@@ -18,8 +18,7 @@ STORE_MB=24
 MODULES=(brd xen-evtchn xen-gntdev xen-privcmd xentap)
 # Of tapdisk, tap-ctl and the hotplug script; the rest is busybox's.
 PROGRAMS=(bash stat flock xenstore-read xenstore-write xenstore-list xenstore-rm tap-ctl)
-DAEMON_DIR=$(dirname "$(systemctl show -p ExecStart --value tapback |
-	sed -n 's/.*path=\([^ ;]*\).*/\1/p')")
+DAEMON_DIR=$(dirname "$(unit_program tapback)")
 
 driver_tree()
 {

@@ -52,8 +52,6 @@ flood_end()
 	output=$(guest_wait_job -t 120 bad "$FLOOD_JOB") || fail "$1: $output"
 }
 
-tapback_pid() { systemctl show -p MainPID --value tapback; }
-
 # Who served the disks at the beginning serves them still.
 assert_same_daemons()
 {

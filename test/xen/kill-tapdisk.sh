@@ -58,7 +58,7 @@ pid_is_published() { [ "$(xenstore-read "$BACKEND/pid")" = "$PID" ]; }
 # tapback has the journal again of the disk that is in use.
 has_journal()
 {
-	find "/proc/$(systemctl show -p MainPID --value tapback)/fd" \
+	find "/proc/$(tapback_pid)/fd" \
 		-lname '*xentap-journal*' | grep -q .
 }
 

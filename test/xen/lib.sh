@@ -173,6 +173,11 @@ module_unpack()
 	esac >"$2"
 }
 
+tapback_pid() { systemctl show -p MainPID --value tapback; }
+
+# unit_program UNIT: the file it runs, wherever it was installed.
+unit_program() { systemctl show -p ExecStart --value "$1" | sed -n 's/.*path=\([^ ;]*\).*/\1/p'; }
+
 tapdisk_units() { systemctl list-units --plain --no-legend 'tapdisk@*' | cut -d' ' -f1; }
 
 # Ends all disks and daemons, unloads the module, and starts all again.

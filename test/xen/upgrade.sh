@@ -10,7 +10,7 @@
 
 # tapback has ten others started in a minute, and no more.
 MOVES=4
-PROGRAM=$(systemctl show -p ExecStart --value tapdisk@0 | sed -n 's/.*path=\([^ ;]*\).*/\1/p')
+PROGRAM=$(unit_program tapdisk@0)
 
 # unit_of PID
 unit_of() { systemctl status --no-pager "$1" 2>/dev/null | grep -om 1 'tapdisk@[0-9]*\.service'; }

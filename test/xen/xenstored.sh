@@ -12,8 +12,6 @@ IMAGE=$WORK/disk.img
 CONSOLE=$CONSOLE_DIR/guest-reader.log
 STORED=/run/xenstore.pid
 
-tapback_pid() { systemctl show -p MainPID --value tapback; }
-
 # The guest's own report: without xenstored only its console is left.
 job_is_over() { grep -q 'job .*: status' "$CONSOLE"; }
 

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -332,6 +333,23 @@ void child_wait_killed(pid_t child)
 void child_kill(pid_t child)
 {
 	kill(child, SIGKILL);
+	child_wait_killed(child);
+}
+
+void child_leaves_page(int ends[2])
+{
+	pid_t child;
+
+	expect_eq(pipe(ends), 0);
+	child = child_start();
+	if (!child) {
+		struct arena arena = arena_make(SLOTS, 0);
+		struct iovec page = { slot_page(&arena, 3), PAGE };
+
+		map_all(&arena, 0);
+		expect_eq(vmsplice(ends[1], &page, 1, 0), PAGE);
+		kill(getpid(), SIGKILL);
+	}
 	child_wait_killed(child);
 }
 

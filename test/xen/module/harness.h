@@ -135,6 +135,11 @@ pid_t child_start(void);
 void child_end(pid_t child);		/* exits with 0 */
 void child_kill(pid_t child);
 void child_wait_killed(pid_t child);
+/*
+ * A process maps all of gref[], puts the page of slot 3 into a pipe, which holds it
+ * by reference as a network card does, and is killed. Closing both ends lets it go.
+ */
+void child_leaves_page(int ends[2]);
 /* One word each way between a check and its child. */
 struct gate {
 	int ends[2];

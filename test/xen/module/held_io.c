@@ -379,19 +379,8 @@ static void busy_page_drains_alone(void)
 static void busy_page_outlives_its_process(void)
 {
 	int ends[2];
-	pid_t child;
 
-	expect_eq(pipe(ends), 0);
-	child = child_start();
-	if (!child) {
-		struct arena arena = arena_make(SLOTS, 0);
-
-		map_all(&arena, 0);
-		expect_eq(vmsplice(ends[1], &(struct iovec){ slot_page(&arena, 3), PAGE }, 1, 0),
-			  PAGE);
-		kill(getpid(), SIGKILL);
-	}
-	child_wait_killed(child);
+	child_leaves_page(ends);
 	/* All but the one that the pipe holds. */
 	wait_counter("mapped", 1);
 	expect_eq(counter("draining"), 1);

@@ -12,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,19 +137,8 @@ static void loaded_and_unloaded_under_traffic(void)
 static void not_unloaded_while_a_page_is_held(void)
 {
 	int ends[2];
-	pid_t child;
 
-	expect_eq(pipe(ends), 0);
-	child = child_start();
-	if (!child) {
-		struct arena arena = arena_make(SLOTS, 0);
-
-		map_all(&arena, 0);
-		expect_eq(vmsplice(ends[1], &(struct iovec){ slot_page(&arena, 3), PAGE }, 1, 0),
-			  PAGE);
-		kill(getpid(), SIGKILL);
-	}
-	child_wait_killed(child);
+	child_leaves_page(ends);
 	wait_counter("mapped", 1);
 	expect_error(syscall(SYS_delete_module, "xentap", O_NONBLOCK), EWOULDBLOCK);
 	close(ends[0]);
