@@ -205,7 +205,7 @@ static void flush(struct nbd_request *request)
  */
 static void flush_failed(struct nbd_server *server, int error)
 {
-	if (!atomic_exchange(&server->config.store->flush_failed, true))
+	if (store_fail(server->config.store))
 		log_error("%s: an NBD client's flush failed: %s; acknowledged writes may be lost, "
 			  "so that all further writes are refused: check the store and attach the "
 			  "disk anew", server->config.path, strerror(-error));

@@ -172,13 +172,11 @@ static void submit(struct request *request, enum io_op op, void (*done)(struct i
  */
 static void hold_flush(struct queue *queue, struct request *request, int error)
 {
-	if (!atomic_exchange(&queue->store->flush_failed, true))
+	if (store_fail(queue->store))
 		log_error("domain %u, device %u: flush failed: %s; acknowledged writes may be "
 			  "lost, so that all further writes are refused: check the store and "
 			  "attach the disk anew",
 			  queue->config->domid, queue->config->devid, strerror(-error));
-	if (queue->journal_head)
-		__atomic_store_n(&queue->journal_head->flush_failed, 1, __ATOMIC_RELAXED);
 	stats_add(&queue->stats.held, 1);
 	leave(queue, request);
 }
@@ -863,7 +861,6 @@ int queue_init(struct queue *queue, const struct vbd_config *config, unsigned in
 	poller_init(&queue->poller, config->poll_ns);
 	queue->store = store;
 	queue->home = home;
-	queue->journal_head = config->journal;
 	queue->journal = journal_queue(config->journal, index);
 	err = data_init(&queue->data, &data, queue->xenio, entries, config->nr_pages,
 			&queue->stats);

@@ -32,7 +32,6 @@ struct queue {
 
 	struct xenio *xenio;
 	struct ring ring;
-	struct journal_head *journal_head;	/* NULL: none is kept */
 	struct journal_queue *journal;
 	struct data data;
 	struct loop_source event;

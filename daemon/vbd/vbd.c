@@ -13,6 +13,8 @@
 
 struct vbd {
 	struct vbd_config config;
+	struct store *store;
+	struct store_witness witness;	/* in the journal */
 	struct worker *home;
 	struct gate gate;
 	struct gate_member *members[VBD_QUEUES_MAX];
@@ -62,6 +64,7 @@ static void vbd_free(struct vbd *vbd)
 
 	for (i = 0; i < vbd->nr_init; i++)
 		queue_uninit(&vbd->queues[i]);
+	store_remove_witness(vbd->store, &vbd->witness);
 	free(vbd->queues);
 	free(vbd);
 }
@@ -147,7 +150,8 @@ static int run_queues(struct vbd *vbd)
 	return 0;
 }
 
-static struct vbd *vbd_alloc(const struct vbd_config *config, struct worker *home)
+static struct vbd *vbd_alloc(const struct vbd_config *config, struct store *store,
+			     struct worker *home)
 {
 	struct vbd *vbd = calloc(1, sizeof(*vbd));
 	struct queue *queues = calloc(config->nr_queues, sizeof(*queues));
@@ -158,13 +162,14 @@ static struct vbd *vbd_alloc(const struct vbd_config *config, struct worker *hom
 		return NULL;
 	}
 	vbd->config = *config;
+	vbd->store = store;
 	vbd->home = home;
 	vbd->queues = queues;
 	vbd->gate.idle = gate_idle;
 	return vbd;
 }
 
-static int open_journal(struct vbd *vbd, struct store *store)
+static int open_journal(struct vbd *vbd)
 {
 	const struct journal_shape shape = journal_shape(&vbd->config);
 	struct journal_head *journal = vbd->config.journal;
@@ -181,7 +186,8 @@ static int open_journal(struct vbd *vbd, struct store *store)
 	}
 	vbd->config.resume = found;
 	if (found && journal->flush_failed)
-		atomic_store(&store->flush_failed, true);
+		store_fail(vbd->store);
+	store_add_witness(vbd->store, &vbd->witness, &journal->flush_failed);
 	return 0;
 }
 
@@ -197,8 +203,8 @@ static int start_queues(struct vbd *vbd)
 int vbd_create(const struct vbd_config *config, struct store *store, struct worker *home,
 	       const struct vbd_place *places, struct vbd **out)
 {
-	struct vbd *vbd = vbd_alloc(config, home);
-	int err = vbd ? open_journal(vbd, store) : -ENOMEM;
+	struct vbd *vbd = vbd_alloc(config, store, home);
+	int err = vbd ? open_journal(vbd) : -ENOMEM;
 	unsigned int i;
 
 	if (err) {

@@ -147,22 +147,14 @@ static struct vbd_config config_of(const struct world *world)
 	return config;
 }
 
-/* 0 or what vbd_create() says; anything else fails the test. */
-static int backend_open(struct world *world, struct backend *backend)
+/* What vbd_create() says. */
+static int backend_serve(struct world *world, struct backend *backend)
 {
 	struct vbd_config config = config_of(world);
 	struct vbd_place places[QUEUES_MAX];
 	struct xenio_shape shape;
-	char why[256];
 	uint32_t i;
 
-	*backend = (struct backend){ 0 };
-	if (loop_init(&backend->loop) || worker_init(&backend->worker, &backend->loop, 64) ||
-	    thread_start(&backend->thread, 64) ||
-	    image_open(&backend->image, open_direct(world->image_fd), false, "image", why,
-		       sizeof(why)) ||
-	    store_open(&backend->store, &backend->image))
-		abort();
 	vbd_shape(&config, &shape);
 	for (i = 0; i < config.nr_queues; i++) {
 		places[i].worker = i ? &backend->thread.worker : &backend->worker;
@@ -171,6 +163,21 @@ static int backend_open(struct world *world, struct backend *backend)
 		places[i].complaints = &backend->complaints[i];
 	}
 	return vbd_create(&config, &backend->store, &backend->worker, places, &backend->vbd);
+}
+
+/* 0 or what vbd_create() says; anything else fails the test. */
+static int backend_open(struct world *world, struct backend *backend)
+{
+	char why[256];
+
+	*backend = (struct backend){ 0 };
+	if (loop_init(&backend->loop) || worker_init(&backend->worker, &backend->loop, 64) ||
+	    thread_start(&backend->thread, 64) ||
+	    image_open(&backend->image, open_direct(world->image_fd), false, "image", why,
+		       sizeof(why)) ||
+	    store_open(&backend->store, &backend->image))
+		abort();
+	return backend_serve(world, backend);
 }
 
 static void on_closed(void *context)
@@ -184,13 +191,19 @@ static void turn(struct backend *backend, int times)
 		loop_once(&backend->loop, 1);
 }
 
+static void backend_let_go(struct backend *backend, enum vbd_end how)
+{
+	backend->closed = false;
+	vbd_close(backend->vbd, how, on_closed, backend);
+	while (!backend->closed)
+		turn(backend, 1);
+	backend->vbd = NULL;
+}
+
 static void backend_close(struct backend *backend, enum vbd_end how)
 {
-	if (backend->vbd) {
-		vbd_close(backend->vbd, how, on_closed, backend);
-		while (!backend->closed)
-			turn(backend, 1);
-	}
+	if (backend->vbd)
+		backend_let_go(backend, how);
 	thread_stop(&backend->thread);
 	store_close(&backend->store);
 	worker_uninit(&backend->worker);
@@ -761,6 +774,24 @@ static void a_failed_flush_stays_unanswered(void **state)
 	backend_close(&backend, VBD_END);
 }
 
+/* Whoever asked for it, an NBD client too; and a ring that comes later has it at once. */
+static void a_failed_flush_is_told_to_whoever_goes_on(void **state)
+{
+	struct world *world = *state;
+	struct backend backend;
+
+	assert_int_equal(backend_open(world, &backend), 0);
+	assert_int_equal(world->journal->flush_failed, 0);
+	assert_true(store_fail(&backend.store));
+	assert_false(store_fail(&backend.store));
+	assert_int_equal(world->journal->flush_failed, 1);
+	backend_let_go(&backend, VBD_END);
+	memset(world->journal, 0, sizeof(*world->journal));
+	assert_int_equal(backend_serve(world, &backend), 0);
+	assert_int_equal(world->journal->flush_failed, 1);
+	backend_close(&backend, VBD_END);
+}
+
 static void an_event_is_sent_even_if_nothing_is_left(void **state)
 {
 	struct world *world = *state;
@@ -881,6 +912,7 @@ int main(void)
 		TEST(left_at_any_time_under_load),
 		TEST(a_request_whose_slot_was_overwritten),
 		TEST(a_failed_flush_stays_unanswered),
+		TEST(a_failed_flush_is_told_to_whoever_goes_on),
 		TEST(an_event_is_sent_even_if_nothing_is_left),
 		TEST(a_journal_of_another_ring_is_refused),
 		TEST(a_ring_that_lies_is_refused),
