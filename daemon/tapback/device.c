@@ -20,6 +20,11 @@
 #define LOOK_REFILL_MS		50	/* for one more */
 #define LOOKS_HEARING		8	/* earned before a frontend that was too loud is heard again */
 #define STEPS_MAX		16	/* of one look; more are a fault of ours */
+/*
+ * A guest that rewrites its nodes all the time makes each try fail, and one is of up to
+ * 140 nodes.
+ */
+#define RING_TRIES		3
 #define GUEST_LOG_BURST		5
 
 static void say(struct device *device, int priority, const char *what)
@@ -300,7 +305,7 @@ static int act_connect(struct device *device)
 {
 	const struct store *store = device->tapback->store;
 	struct ring_work work = { .device = device };
-	int err = store_transact(store, read_ring, &work);
+	int err = store_transact(store, RING_TRIES, read_ring, &work);
 
 	device->guest_was_alive = xs_is_domain_introduced(store->xs, device->domid);
 	if (!err)
@@ -422,8 +427,12 @@ bool device_run(struct device *device)
 	enum vbd_action action;
 	int done = 0, steps;
 
-	for (steps = 0; steps < STEPS_MAX && !done; steps++)
+	for (steps = 0; steps < STEPS_MAX && !done; steps++) {
 		done = step(device, &action);
+		/* Refused; to read a ring is dear, so no other one in this look. */
+		if (action == VBD_CONNECT && device->view.link != VBD_LINK_BUSY)
+			break;
+	}
 	if (done < 0 && log_limited(&device->guest_log))
 		log_warning("domain %u, disk %u: xenstore fails (%s); trying again",
 			    device->domid, device->devid, strerror(-done));
@@ -470,6 +479,17 @@ int device_busy_ms(const struct device *device)
 	return device->retry_ms ? RETRY_LOOK_MS : BUSY_LOOK_MS;
 }
 
+/*
+ * Whether the tapdisk that does not answer may use the guest's pages, or will when it comes
+ * to read what it was asked: nobody may be told that the disk is closed, then.
+ */
+static bool may_serve(const struct device *device)
+{
+	return device->draining || device->connecting ||
+	       device->view.backend == XENBUS_CONNECTED ||
+	       device->view.backend == XENBUS_CLOSING;
+}
+
 void device_check_time(struct device *device, uint64_t now_ms)
 {
 	if (device->retry_ms) {
@@ -487,17 +507,15 @@ void device_check_time(struct device *device, uint64_t now_ms)
 	if (device->view.link != VBD_LINK_BUSY ||
 	    now_ms - device->client.asked_ms < ANSWER_TIMEOUT_MS)
 		return;
-	if (!device->draining) {
+	if (!may_serve(device)) {
 		exchange_lose(device, "tapdisk %d did not answer within %d seconds",
 			      device->client.pid, ANSWER_TIMEOUT_MS / 1000);
 		return;
 	}
-	/*
-	 * Until it answers it may use the guest's pages: nobody may be told
-	 * that the disk is closed.
-	 */
 	if (!device->overdue_said)
-		log_warning("domain %u, disk %u: tapdisk %d still waits for I/O to end",
+		log_warning(device->draining ?
+			    "domain %u, disk %u: tapdisk %d still waits for I/O to end" :
+			    "domain %u, disk %u: tapdisk %d does not answer, and is waited for",
 			    device->domid, device->devid, device->client.pid);
 	device->overdue_said = true;
 }

@@ -64,6 +64,7 @@ struct device {
 	struct geometry geometry;
 	char resize_seen[24];		/* node "resize" as we last followed it */
 	bool draining;			/* the open question is "disconnect" */
+	bool connecting;		/* it is "connect" */
 
 	struct kept kept;
 	struct loop_source reviver;	/* fd -1: none is at work */

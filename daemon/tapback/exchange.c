@@ -27,7 +27,7 @@ static struct device *device_of(struct tapdisk_client *client)
 static void set_link(struct device *device, enum vbd_link link)
 {
 	device->view.link = link;
-	device->draining = false;
+	device->draining = device->connecting = false;
 	device->overdue_said = false;
 	device->retry_ms = 0;
 	device->dirty = true;
@@ -119,13 +119,24 @@ static bool may_restart(struct device *device)
 	return true;
 }
 
-/* The client is closed. Have another tapdisk go on, if there is anything to go on with. */
+/* The disk waits for a frontend, or for its next ring. */
+static bool is_idle(const struct vbd_view *view)
+{
+	return view->link == VBD_LINK_READY && view->online && !view->domain_dead;
+}
+
+/*
+ * The client is closed. Have another tapdisk go on: with what is kept of the ring, or, while
+ * the frontend has none, from the beginning.
+ */
 static bool revive(struct device *device)
 {
+	bool serving = kept_is_serving(&device->kept);
 	int pid = device->client.pid;
 	int fd;
 
-	if (device->draining || !kept_is_serving(&device->kept))
+	if (device->draining || device->client.told_to_end ||
+	    !(serving || is_idle(&device->view)))
 		return false;
 	/*
 	 * It has closed the connection, no more, and is asked again what it serves; or it
@@ -157,7 +168,7 @@ static bool revive(struct device *device)
 	}
 	log_warning("domain %u, disk %u: tapdisk %d has ended; the guest waits for another one",
 		    device->domid, device->devid, pid);
-	device->view.resume = true;
+	device->view.resume = serving;
 	device->killed_ms = clock_ms();
 	device->client.asked_ms = device->killed_ms;
 	set_link(device, VBD_LINK_BUSY);
@@ -571,6 +582,7 @@ void exchange_connect(struct device *device, const struct frontend_ring *ring)
 	if (!err)
 		err = add_journal(device, &request);
 	ask(device, &request, err, connect_answered);
+	device->connecting = device->view.link == VBD_LINK_BUSY;
 }
 
 static void disconnect_answered(struct tapdisk_client *client, int err,

@@ -101,7 +101,8 @@ int guest_fds_open(uint32_t domid, int fds[GUEST_FDS_MAX], char *why, size_t why
 
 #define QUERY_CHUNK	32u
 
-static bool chunk_in_use(int fd, uint64_t address, uint32_t nr)
+/* 1, 0, or -errno: of an arena that cannot be asked nothing more will be known. */
+static int chunk_in_use(int fd, uint64_t address, uint32_t nr)
 {
 	struct xentap_query_addr entries[QUERY_CHUNK] = { 0 };
 	struct xentap_query query = { .entries = (uintptr_t)entries, .nr = nr };
@@ -109,23 +110,22 @@ static bool chunk_in_use(int fd, uint64_t address, uint32_t nr)
 
 	for (i = 0; i < nr; i++)
 		entries[i].addr = address + (uint64_t)i * XENTAP_SLOT_BYTES;
-	/* Of an arena that cannot be asked nothing more will be known. */
 	if (ioctl(fd, XENTAP_IOC_QUERY, &query))
-		return false;
+		return -errno;
 	for (i = 0; i < nr; i++)
 		if (!entries[i].status)
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 bool guest_fds_in_use(int fd, uint64_t base, uint32_t slots)
 {
 	uint32_t done, nr;
+	int found = 0;
 
-	for (done = 0; done < slots; done += nr) {
+	for (done = 0; done < slots && !found; done += nr) {
 		nr = slots - done < QUERY_CHUNK ? slots - done : QUERY_CHUNK;
-		if (chunk_in_use(fd, base + (uint64_t)done * XENTAP_SLOT_BYTES, nr))
-			return true;
+		found = chunk_in_use(fd, base + (uint64_t)done * XENTAP_SLOT_BYTES, nr);
 	}
-	return false;
+	return found == 1;
 }

@@ -21,6 +21,12 @@
  */
 #define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
+/*
+ * More than a tapdisk makes (vbd/data.c). We ask for each, and a tapdisk that its guest
+ * has taken over may say any number.
+ */
+#define SLOTS_MAX	16384
+
 int kept_make(struct kept *kept)
 {
 	int err = 0;
@@ -50,7 +56,7 @@ static int take_arena(struct kept *kept, const struct ctl_msg *entry, int *fd)
 
 	if (!json_object_is_type(entry->json, json_type_object) ||
 	    ctl_get_int(entry, "base", 0, INT64_MAX, &base) ||
-	    ctl_get_int(entry, "slots", 0, UINT32_MAX, &slots))
+	    ctl_get_int(entry, "slots", 0, SLOTS_MAX, &slots))
 		return -EINVAL;
 	*arena = (struct kept_arena){
 		.fd = fd_take(fd), .base = (uint64_t)base, .slots = (uint32_t)slots,
@@ -155,7 +161,7 @@ bool kept_load(struct kept *kept, const char *name, int fd)
 	uint32_t domid, devid;
 
 	if (sscanf(name, ARENA_SCAN, &domid, &devid, &page, &arena.slots) == 4) {
-		if (domid != kept->domid || devid != kept->devid ||
+		if (domid != kept->domid || devid != kept->devid || arena.slots > SLOTS_MAX ||
 		    kept->nr_arenas == sizeof(kept->arenas) / sizeof(kept->arenas[0]))
 			return false;
 		arena.base = page * XENTAP_SLOT_BYTES;

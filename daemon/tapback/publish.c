@@ -14,6 +14,9 @@
 #define VDISK_CDROM	0x1u
 #define VDISK_READONLY	0x4u
 
+/* Nobody but the toolstack changes the nodes in question, and that seldom. */
+#define PUBLISH_TRIES	16
+
 struct number {
 	const char *name;
 	uint64_t value;
@@ -59,7 +62,7 @@ static int publish(struct device *device, enum xenbus_state to,
 		   const struct number *numbers, size_t nr)
 {
 	struct change change = { device, to, numbers, nr };
-	int err = store_transact(device->tapback->store, change_state, &change);
+	int err = store_transact(device->tapback->store, PUBLISH_TRIES, change_state, &change);
 
 	if (!err)
 		device->view.backend = to;
@@ -169,7 +172,7 @@ int publish_pid(struct device *device, int pid)
 {
 	struct pid_change change = { device, pid };
 
-	return store_transact(device->tapback->store, change_pid, &change);
+	return store_transact(device->tapback->store, PUBLISH_TRIES, change_pid, &change);
 }
 
 static void error_path(const struct device *device, const char *node, char *path,

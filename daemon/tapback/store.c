@@ -8,12 +8,6 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 
-/*
- * A guest that rewrites its nodes all the time can make a transaction fail
- * each time; it then has what it deserves.
- */
-#define TRANSACTION_TRIES	16
-
 int store_open(struct store *store)
 {
 	int err;
@@ -102,12 +96,12 @@ int store_next_watch(const struct store *store, char ***fired)
 	return errno == EAGAIN ? 0 : -errno;
 }
 
-int store_transact(const struct store *store, store_work work, void *context)
+int store_transact(const struct store *store, int tries, store_work work, void *context)
 {
 	xs_transaction_t t;
 	int err, i;
 
-	for (i = 0; i < TRANSACTION_TRIES; i++) {
+	for (i = 0; i < tries; i++) {
 		t = xs_transaction_start(store->xs);
 		if (t == XBT_NULL)
 			return -errno;

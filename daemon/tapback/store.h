@@ -60,11 +60,11 @@ int store_next_watch(const struct store *store, char ***fired);
 
 /*
  * Run @work in a transaction and commit it when it returns 0; again when
- * somebody else changed what it read. 0, the error of @work, or -EAGAIN when
- * it never came to an end.
+ * somebody else changed what it read, @tries times in all. 0, the error of @work, or
+ * -EAGAIN when it never came to an end.
  */
 typedef int (*store_work)(const struct store *store, xs_transaction_t t,
 			  void *context);
-int store_transact(const struct store *store, store_work work, void *context);
+int store_transact(const struct store *store, int tries, store_work work, void *context);
 
 #endif /* TAPBACK_STORE_H */

@@ -38,6 +38,8 @@ static void client_ready(struct loop_source *source)
 
 	if (err == -EAGAIN)
 		return;
+	if (!err && ctl_reply_status(&reply) == -ESHUTDOWN)
+		client->told_to_end = true;
 	/* An answer that nobody asked for is as bad as none. */
 	if (!err && !answered)
 		err = -EPROTO;

@@ -18,6 +18,7 @@ struct tapdisk_client {
 	struct loop_source source;	/* fd -1: no connection */
 	int pid;
 	uint64_t asked_ms;		/* when the open question was put */
+	bool told_to_end;		/* as it said itself */
 	/*
 	 * The answer to the open question, or NULL: none is open. @err is 0
 	 * with @reply; the -errno of an error reply, with @reply; or the

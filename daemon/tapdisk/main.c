@@ -40,6 +40,7 @@ struct process {
 	struct loop_source signals;
 	struct tapdisk tapdisk;
 	struct server *server;
+	bool leaving;			/* told to make room for another one */
 };
 
 static const char usage[] =
@@ -163,6 +164,7 @@ static void signal_ready(struct loop_source *source)
 		return;
 	if (info.ssi_signo == SIGHUP)
 		how = VBD_LEAVE;
+	process->leaving = how == VBD_LEAVE;
 	log_info("signal %u: ending%s", info.ssi_signo,
 		 how == VBD_LEAVE ? "; guests wait for another tapdisk" : "");
 	process->tapdisk.stopping = true;
@@ -249,7 +251,7 @@ int main(int argc, char **argv)
 		err = loop_run(&process.loop);
 	}
 	if (process.server)
-		server_destroy(process.server);
+		server_destroy(process.server, !err && !process.leaving);
 	fd_close(&process.signals.fd);
 	loop_uninit(&process.loop);
 	return -err;

@@ -207,7 +207,17 @@ int server_create(struct loop *loop, int fd, server_handler handler, void *conte
 	return 0;
 }
 
-void server_destroy(struct server *server)
+static void say_the_end(const struct client *client)
+{
+	struct ctl_msg reply = CTL_MSG_INIT;
+
+	ctl_reply_error(&reply, ESHUTDOWN, "tapdisk %d was told to end", (int)getpid());
+	/* Who does not read has the end of the connection. */
+	ctl_msg_send(client->source.fd, &reply);
+	ctl_msg_clear(&reply);
+}
+
+void server_destroy(struct server *server, bool told)
 {
 	loop_remove(server->loop, &server->source);
 	close(server->source.fd);
@@ -215,6 +225,8 @@ void server_destroy(struct server *server)
 	while (server->clients) {
 		struct client *client = server->clients;
 
+		if (told && client->source.fd >= 0)
+			say_the_end(client);
 		fd_close(&client->source.fd);
 		server->clients = client->next;
 		free(client);

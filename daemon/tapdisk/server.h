@@ -31,9 +31,10 @@ int server_create(struct loop *loop, int fd, server_handler handler, void *conte
 
 /*
  * Take no more connections and remove the socket's name where the process
- * still may.
+ * still may. @told: that the process was told to end is said to all clients, with
+ * ESHUTDOWN, so that nobody has another one started.
  */
-void server_destroy(struct server *server);
+void server_destroy(struct server *server, bool told);
 
 /* The client stays, at least as a name to reply to, until client_reply(). */
 void client_hold(struct client *client);

@@ -8,7 +8,9 @@
  * (SCM_RIGHTS). Only root may speak (mode 0600 and SO_PEERCRED). A client
  * sends a request and gets exactly one reply; requests of one connection are
  * answered in order. tapdisk opens no path by itself: what it serves comes to
- * it as descriptors.
+ * it as descriptors. Before it closes a connection because it was told to end (by SIGTERM,
+ * or with its last disk) it says so, unasked or in place of the reply: an error, ESHUTDOWN.
+ * One that is killed, or leaves its guests to another one (SIGHUP), does not.
  *
  * Request:  {"v": 1, "cmd": NAME, ...}
  * Reply:    {"v": 1, "errno": 0, ...}

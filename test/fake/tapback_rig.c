@@ -151,7 +151,13 @@ static void set_journal(struct fake_tapdisk *tapdisk, uint32_t state)
 
 void tapdisk_end(struct world *world)
 {
+	struct ctl_msg said = CTL_MSG_INIT;
+
 	set_journal(&world->tapdisk, CTL_JOURNAL_ENDED);
+	ctl_reply_error(&said, ESHUTDOWN, "told to end");
+	if (world->tapdisk.connection >= 0)
+		assert_int_equal(ctl_msg_send(world->tapdisk.connection, &said), 0);
+	ctl_msg_clear(&said);
 	tapdisk_die(world);
 }
 
@@ -219,7 +225,8 @@ static void answer_journal(const struct fake_tapdisk *tapdisk, struct ctl_msg *r
 
 	assert_true(tapdisk->connected);
 	json_object_object_add(arena, "base", json_object_new_int(0x10000));
-	json_object_object_add(arena, "slots", json_object_new_int(352));
+	json_object_object_add(arena, "slots",
+			       json_object_new_int64(tapdisk->slots ? tapdisk->slots : 352));
 	json_object_array_add(list, arena);
 	json_object_object_add(reply->json, "arenas", list);
 	reply->fds[reply->nr_fds++] = tapdisk->lies ? memfd_create("mine", MFD_CLOEXEC) :

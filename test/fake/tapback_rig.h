@@ -46,6 +46,7 @@ struct fake_tapdisk {
 	bool connect_persistent, connect_discard;
 	/* What it says of, and was given for, the case that it is killed. */
 	bool journals, lies;
+	uint32_t slots;			/* of an arena; 0: 352 */
 	int journal;			/* -1: none was given */
 	int resumed;			/* times that there was something in it */
 	int busy;			/* times that it answers "connect" with EBUSY first */

@@ -448,6 +448,7 @@ static void a_tapdisk_that_dies_while_closed_is_said(void **state)
 	set_frontend("state", "6");
 	settle(world);
 	assert_backend_state("6");
+	reviver.error = EPERM;
 	tapdisk_die(world);
 	settle(world);
 	assert_non_null(strstr(fake_store_get(ERROR_NODE), "ended"));
@@ -492,6 +493,47 @@ static void a_hanging_tapdisk_harms_no_other_disk(void **state)
 	settle(world);
 	assert_backend_state("5");
 	assert_non_null(strstr(fake_store_get(ERROR_NODE), "did not answer"));
+}
+
+/* Nor when it is only asked something, be it that tapback was started anew. */
+static void a_hanging_tapdisk_that_serves_is_never_called_closed(void **state)
+{
+	struct world *world = *state;
+
+	connect_disk(world, "w");
+	stop_tapback(world);
+	world->tapdisk.hangs = true;
+	start_tapback(world);
+	settle(world);
+	device_check_time(world->devices.first, clock_ms() + 600000);
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("4");
+	world->tapdisk.hangs = false;
+	settle(world);
+	assert_false(world->tapdisk.connected);
+	assert_backend_state("6");
+}
+
+/* It reads the question when it can, and then has the ring. */
+static void a_ring_that_may_be_connected_later_is_waited_for(void **state)
+{
+	struct world *world = *state;
+
+	toolstack_adds("w");
+	script_adds();
+	settle(world);
+	world->tapdisk.hangs = true;
+	guest_offers_ring("4");
+	settle(world);
+	device_check_time(world->devices.first, clock_ms() + 600000);
+	settle(world);
+	assert_backend_state("2");
+	assert_null(fake_store_get(ERROR_NODE));
+	world->tapdisk.hangs = false;
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	assert_backend_state("4");
 }
 
 static void a_slow_drain_is_never_called_closed(void **state)
@@ -940,6 +982,65 @@ static void a_tapdisk_that_dies_is_called_once_more(void **state)
 	assert_int_equal(world->tapdisk.resumed, 1);
 }
 
+/* Between two rings, or before the first, there is nothing to take up. */
+static void an_idle_disk_has_a_successor_too(void **state)
+{
+	struct world *world = *state;
+
+	toolstack_adds("w");
+	script_adds();
+	settle(world);
+	assert_backend_state("2");
+	tapdisk_die(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 1);
+	another_starts(world);
+	settle(world);
+	assert_backend_state("2");
+	assert_int_equal(world->devices.first->view.link, VBD_LINK_READY);
+	guest_offers_ring("4");
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 0);
+	assert_backend_state("4");
+	/* But not one that the toolstack has taken away. */
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("6");
+	toolstack_unplugs();
+	settle(world);
+	tapdisk_die(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 1);
+}
+
+static void an_idle_disk_whose_tapdisk_was_told_to_end_has_none(void **state)
+{
+	struct world *world = *state;
+
+	toolstack_adds("w");
+	script_adds();
+	settle(world);
+	tapdisk_end(world);
+	settle(world);
+	assert_int_equal(reviver.starts, 0);
+	assert_backend_state("6");
+	assert_non_null(strstr(fake_store_get(ERROR_NODE), "ended"));
+}
+
+/* The module would be asked about each. */
+static void more_slots_than_a_tapdisk_makes_are_not_kept(void **state)
+{
+	struct world *world = *state;
+
+	world->tapdisk.journals = true;
+	world->tapdisk.slots = UINT32_MAX;
+	connect_disk(world, "w");
+	assert_int_equal(world->devices.first->kept.journal, -1);
+	assert_int_equal(world->devices.first->kept.nr_arenas, 0);
+	assert_int_equal(nr_fdstore, 0);
+}
+
 /* It says that a file of its own is the journal, of a size that it may change. */
 static void what_is_no_journal_is_not_kept(void **state)
 {
@@ -1134,6 +1235,8 @@ int main(void)
 		TEST(a_tapdisk_that_dies_while_closed_is_said),
 		TEST(a_tapdisk_that_is_not_there_is_said),
 		TEST(a_hanging_tapdisk_harms_no_other_disk),
+		TEST(a_hanging_tapdisk_that_serves_is_never_called_closed),
+		TEST(a_ring_that_may_be_connected_later_is_waited_for),
 		TEST(a_slow_drain_is_never_called_closed),
 		TEST(a_restarted_tapback_adopts_its_disks),
 		TEST(a_ring_lost_over_a_restart_is_not_taken_up),
@@ -1155,6 +1258,9 @@ int main(void)
 		TEST(what_is_kept_of_a_device_that_is_gone_is_dropped),
 		TEST(a_tapdisk_that_hangs_up_is_called_again),
 		TEST(a_tapdisk_that_dies_is_called_once_more),
+		TEST(an_idle_disk_has_a_successor_too),
+		TEST(an_idle_disk_whose_tapdisk_was_told_to_end_has_none),
+		TEST(more_slots_than_a_tapdisk_makes_are_not_kept),
 		TEST(what_is_no_journal_is_not_kept),
 		TEST(a_successor_is_not_waited_for_for_ever),
 		TEST(junk_in_state_is_ignored),

@@ -8,6 +8,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <sys/eventfd.h>
 #include <syslog.h>
 
 #include "base/log.h"
@@ -259,8 +260,13 @@ static void check_at_rest(void)
 	f.conflicts = 0;
 	fake_store_write_error = 0;
 	f.world->tapdisk.hangs = false;
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 4; i++) {
+		/* Another tapdisk was asked for: there is none to be had. */
+		reviver.error = EIO;
+		if (reviver.fd >= 0)
+			must(!eventfd_write(reviver.fd, 1));
 		settle(f.world);
+	}
 	for (device = f.world->devices.first; device; device = device->next) {
 		must(!device->dirty);
 		must(device->view.link != VBD_LINK_BUSY);
@@ -307,6 +313,7 @@ static void end(void)
 	check_at_rest();
 	must(!f.world->devices.first);
 	fake_store_dead_domain = -1;
+	reviver.error = 0;
 	tapdisk_die(f.world);
 	tapdisk_start(f.world);
 	connect_disk(f.world, "w");
