@@ -136,7 +136,7 @@ u32 xentap_index_find(u64 mfn, struct xentap_grant *grants, u32 nr)
 			continue;
 		if (found < nr)
 			describe(slot, &grants[found]);
-		/* A guest may grant a frame as often as it likes. */
+		/* A guest may grant a frame as often as max_grants_domid lets it. */
 		if (++found == XENTAP_BATCH_MAX)
 			break;
 	}

@@ -414,10 +414,12 @@ static void pv_unmap(struct xentap_arena *arena, u32 nr)
 	lockdep_assert_held(&arena->batch_lock);
 	mutex_lock(&arena->pte_lock);
 	for (i = 0; i < nr; i++) {
-		u32 slot = arena->scratch.slots[i];
+		u32 nr_slot = arena->scratch.slots[i];
+		const struct xentap_slot *slot = &arena->slots[nr_slot];
 
-		if (arena->slots[slot].uhandle != XENTAP_NO_HANDLE)
-			arena->scratch.uslots[n++] = slot;
+		/* Of one that is stuck the table may be gone: it will be lost. */
+		if (slot->uhandle != XENTAP_NO_HANDLE && !slot->stuck)
+			arena->scratch.uslots[n++] = nr_slot;
 	}
 	drop_slots(arena, n);
 	mutex_unlock(&arena->pte_lock);

@@ -53,7 +53,7 @@ void xentap_pool_free(struct xentap_pool *pool)
 static struct page *alloc_row(unsigned int *order)
 {
 	for (;; --*order) {
-		gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
+		gfp_t gfp = XENTAP_COMPAT_GFP_MAPPED | __GFP_ZERO;
 		struct page *page;
 
 		if (*order)

@@ -43,6 +43,17 @@ static inline void xentap_compat_vm_flags_clear(struct vm_area_struct *vma,
 }
 #endif
 
+/*
+ * For pages that user space maps. Before Linux 5.11 a page that is charged to a cgroup
+ * says so where mappings are counted (PageKmemcg), and "Bad page map" is reported when
+ * the last one goes.
+ */
+#ifdef PG_kmemcg
+#define XENTAP_COMPAT_GFP_MAPPED GFP_KERNEL
+#else
+#define XENTAP_COMPAT_GFP_MAPPED GFP_KERNEL_ACCOUNT
+#endif
+
 #ifdef XENTAP_HAVE_VM_OPS_MAY_SPLIT
 #define XENTAP_COMPAT_MAY_SPLIT may_split
 #else

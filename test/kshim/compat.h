@@ -9,6 +9,7 @@
 #define XENTAP_PV_USER_MAP
 #define XENTAP_HAVE_VM_OPS_MPROTECT
 #define XENTAP_COMPAT_MAY_SPLIT	may_split
+#define XENTAP_COMPAT_GFP_MAPPED GFP_KERNEL_ACCOUNT
 #define XENTAP_COMPAT_FIND_PAGE	find_normal_page
 
 #define xentap_compat_vm_flags_set(vma, flags)		((void)((vma)->vm_flags |= (flags)))
