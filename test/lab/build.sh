@@ -61,6 +61,7 @@ payload_make()
 			tar -C "$work/payload" --one-top-level=source -xf -
 		mkdir "$work/payload/guest"
 		ln "$guest/kernel" "$guest/initramfs" "$work/payload/guest/"
+		guest_suites_link "$work/payload/guest"
 		truncate -s "$PAYLOAD_SIZE" "$file"
 		mkfs.ext4 -q -O ^has_journal -m 0 -d "$work/payload" "$file"
 	)

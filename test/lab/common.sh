@@ -139,7 +139,8 @@ need_tools()
 		die "root is needed, because a root file system is built and entered by chroot; run it as root"
 	need qemu-system-x86_64=qemu-system-x86 qemu-img=qemu-utils \
 		mmdebstrap=mmdebstrap mkfs.ext4=e2fsprogs python3=python3 \
-		cpio=cpio zstd=zstd xz=xz-utils flock=util-linux setpriv=util-linux
+		cpio=cpio zstd=zstd xz=xz-utils flock=util-linux setpriv=util-linux \
+		modprobe=kmod
 	[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] ||
 		run_step "installing debian-archive-keyring" \
 			install_packages debian-archive-keyring

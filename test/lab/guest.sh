@@ -35,9 +35,15 @@ guest_build_parts()
 	guest_compile "$image" "$folder" power-cut-write "$LAB_SOURCE/test/xen/power-cut-write.c" \
 		"$LAB_SOURCE"/test/xen/power-cut*.h
 	guest_compile "$image" "$folder" hostile-frontend "$LAB_SOURCE"/test/xen/hostile/*.[ch]
-	(cd "$tree" && find . | cpio --quiet -o -H newc) >"$folder/initramfs"
-	rm -rf "$tree"
+	guest_pack "$tree" "$folder/initramfs"
 	python3 "$LAB_DIR/guest/unpack-kernel.py" "$image/vmlinuz" "$folder/kernel"
+}
+
+# guest_pack TREE FILE: the tree goes away.
+guest_pack()
+{
+	(cd "$1" && find . | cpio --quiet -o -H newc) >"$2"
+	rm -rf "$1"
 }
 
 # guest_compile IMAGE FOLDER NAME SOURCE...: a program without libraries, in the tree's bin.
@@ -78,15 +84,15 @@ guest_add_programs()
 guest_add_modules()
 {
 	local tree=$1 root=$2 kver=$3 verb file name _
-	chroot "$root" modprobe -a -S "$kver" --show-depends "${GUEST_MODULES[@]}" |
+	modprobe -d "$root" -a -S "$kver" --show-depends "${GUEST_MODULES[@]}" |
 		while read -r verb file _; do
 			# Accelerated crypto refuses to load where the processor lacks it.
 			[[ $verb = insmod && $file != */arch/x86/crypto/* ]] || continue
 			name=$(basename "$file" .xz)
 			if [[ $file = *.xz ]]; then
-				xz -dc "$root$file" >"$tree/lib/modules/$name"
+				xz -dc "$file" >"$tree/lib/modules/$name"
 			else
-				cp "$root$file" "$tree/lib/modules/$name"
+				cp "$file" "$tree/lib/modules/$name"
 			fi
 			echo "$name"
 		done | awk '!seen[$0]++' >"$tree/lib/modules/order"

@@ -26,19 +26,10 @@ image_build()
 	run_step "disk image" image_make_disk "$root" "$folder/disk.img"
 }
 
-image_mirror()
-{
-	local mirror
-	# shellcheck disable=SC2016 # apt expands these
-	mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
-		sed -n 's/^Debian //p' | head -n 1)
-	echo "${mirror:-http://deb.debian.org/debian}"
-}
-
 image_debootstrap()
 {
 	local root=$1 mirror packages
-	mirror=$(image_mirror)
+	mirror=$(suite_mirror "$HOST_SUITE")
 	packages=$(grep -v -e '^#' -e '^$' "$LAB_DIR/packages" | paste -sd,)
 	mmdebstrap --variant=minbase --include="$packages" \
 		"$HOST_SUITE" "$root" "deb $mirror $HOST_SUITE main"

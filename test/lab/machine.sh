@@ -9,7 +9,7 @@
 # a machine that is killed cannot harm it.
 
 # The size is part of the saved state, so every payload has it; most is a hole.
-PAYLOAD_SIZE=384M
+PAYLOAD_SIZE=768M
 MACHINE_PID=
 MACHINE_TURN=	# descriptor of the lock
 

@@ -29,6 +29,7 @@ test_hosts()
 run_tests()
 {
 	local test host hosts=() passed=0 failed=0 skipped=0
+	mapfile -t GUEST_SUITES < <(guest_suites_of "$@")
 	for test in "$@"; do
 		[ -f "$test" ] || die "there is no test $test"
 		for host in $(test_hosts "$test"); do

@@ -21,7 +21,7 @@ TEST_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SOURCE=$(cd "$TEST_DIR/../.." && pwd)
 TEST_NAME=$(basename "$0" .sh)
 GUEST_KERNEL=${GUEST_KERNEL:-/boot/xentap-guest/kernel}
-GUEST_INITRAMFS=${GUEST_INITRAMFS:-/boot/xentap-guest/initramfs}
+GUEST_INITRAMFS=${GUEST_INITRAMFS-/boot/xentap-guest/initramfs}
 GUEST_MEMORY=${GUEST_MEMORY:-256}
 PATIENCE=${XENTAP_PATIENCE:-1}
 GUEST_CMDLINE="console=hvc0 loglevel=4 mitigations=off init_on_alloc=0 nokaslr lsm="
@@ -273,11 +273,11 @@ guest_create()
 		*) lines+="$arg"$'\n' ;;
 		esac
 	done
+	[ -z "$GUEST_INITRAMFS" ] || lines+="ramdisk = \"$GUEST_INITRAMFS\""$'\n'
 	cat >"$config" <<-END
 		name = "$name"
 		type = "$type"
 		kernel = "$GUEST_KERNEL"
-		ramdisk = "$GUEST_INITRAMFS"
 		cmdline = "$GUEST_CMDLINE"
 		memory = $GUEST_MEMORY
 		vcpus = 1

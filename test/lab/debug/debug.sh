@@ -90,20 +90,33 @@ debug_run()
 # What a kind of host calls to have IMAGE replaced.
 debug_extend()
 {
-	local kernel xen name
+	local kernel name XEN
 	kernel=$(debug_kernel_key "$IMAGE")
-	xen=$(debug_xen_key "$IMAGE")
-	name=$(debug_image_key "$IMAGE" "$kernel" "$xen")
 	cache_make "$kernel" debug_kernel_build "$IMAGE"
-	cache_make "$xen" debug_xen_build "$IMAGE"
-	cache_make "$name" debug_image_build "$IMAGE" "$LAB_CACHE/$kernel" "$LAB_CACHE/$xen"
+	debug_xen
+	name=$(debug_image_key "$IMAGE" "$kernel" "$XEN")
+	cache_make "$name" debug_image_build "$IMAGE" "$LAB_CACHE/$kernel" "$XEN"
 	IMAGE=$LAB_CACHE/$name
+}
+
+# debug_xen: XEN is the folder of one that looks for faults, or of Debian's, where the
+# archive has no source of it at the moment.
+debug_xen()
+{
+	local name
+	name=$(debug_xen_key "$IMAGE")
+	XEN=$LAB_CACHE/$name
+	if (cache_make "$name" debug_xen_build "$IMAGE"); then
+		cache_lock shared "$name"
+		return
+	fi
+	XEN=$IMAGE
+	say "no debug Xen could be made: this is Debian's own, which does not look for faults"
 }
 
 debug_extend_is_done()
 {
-	[ -d "$LAB_CACHE/$(debug_kernel_key "$IMAGE")" ] &&
-		[ -d "$LAB_CACHE/$(debug_xen_key "$IMAGE")" ]
+	[ -d "$LAB_CACHE/$(debug_kernel_key "$IMAGE")" ]
 }
 
 debug_image_key()

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# time limit: 600
+#
+# GRUB's own frontend: Debian's pvgrub2 starts a guest with a kernel that it reads from a
+# disk of tapdisk, and leaves the disk to that kernel. By XENTAP_LONG also its 32-bit
+# kind for PVH guests.
+
+. "$(dirname "$0")/lib.sh"
+
+GRUB=/usr/lib/grub-xen
+IMAGE=$WORK/disk.img
+
+# A disk to start from, and the sums of what must be read from it.
+make_boot_disk()
+{
+	local tree=$WORK/tree
+	mkdir -p "$tree/boot/grub"
+	cp "$GUEST_KERNEL" "$tree/boot/kernel"
+	cp "$GUEST_INITRAMFS" "$tree/boot/initramfs"
+	cat >"$tree/boot/grub/grub.cfg" <<-END
+		linux /boot/kernel $GUEST_CMDLINE started-by=grub
+		initrd /boot/initramfs
+		boot
+	END
+	(cd "$tree" && sha256sum boot/kernel boot/initramfs >SUMS)
+	FILES_KB=$(du -sk "$tree/boot" | cut -f1)
+	truncate -s $((FILES_KB + 32768))k "$IMAGE"
+	mke2fs -q -t ext2 -d "$tree" "$IMAGE"
+	rm -r "$tree"
+}
+
+# starts pv|pvh GRUB: with that one as its first program.
+starts()
+{
+	local name=grub-$1 read_kb
+	GUEST_KERNEL=$GRUB/$2 GUEST_INITRAMFS='' \
+		guest_create "$name" "$1" "$(tap_disk "$IMAGE" xvda)"
+	guest_wait_up "$name"
+	guest_must "$name" 'grep -q started-by=grub /proc/cmdline'
+	# The kernel's: the disk's own figures began anew with the second frontend.
+	read_kb=$(awk '$1 == "read_bytes:" { print int($2 / 1024) }' "/proc/$(tapdisk_pid "$IMAGE")/io")
+	[ "$read_kb" -ge "$FILES_KB" ] || fail "only $read_kb KiB were read from the disk of $FILES_KB"
+	ok "$1: GRUB has read kernel and initramfs, $read_kb KiB"
+	guest_must "$name" 'mount /dev/xvda /mnt && cd /mnt && sha256sum -s -c SUMS && echo linux >mark &&
+		cd / && umount /mnt'
+	guest_shutdown "$name"
+	e2fsck -fn "$IMAGE" >/dev/null 2>&1 || fail "the file system is damaged"
+	ok "$1: and the kernel has the disk after it"
+}
+
+require_xentap
+[ -e "$GRUB/grub-x86_64-xen.bin" ] || skip "there is no $GRUB/grub-x86_64-xen.bin (Debian's grub-xen-host)"
+make_boot_disk
+starts pv grub-x86_64-xen.bin
+[ -z "${XENTAP_LONG-}" ] || starts pvh grub-i386-xen_pvh.bin
+assert_no_grants
+assert_no_zombie
