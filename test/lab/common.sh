@@ -86,7 +86,7 @@ cache_make()
 		) </dev/null &
 		CACHE_MAKER=$!
 		set +m
-		wait "$CACHE_MAKER"
+		wait "$CACHE_MAKER" || exit
 		CACHE_MAKER=
 	fi
 	cache_lock shared "$name"
