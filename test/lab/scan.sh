@@ -8,7 +8,7 @@ BAD_KERNEL='BUG:|BUG at|WARNING:|Oops|Bad page|bad page|rcu.*detected.*stall|pos
 # Kernels that look for faults, also when they had to give it up.
 BAD_KERNEL+='|KASAN|UBSAN|KFENCE|BUG [a-z]|ODEBUG|leak detector disabled|correctness validator|memory corruption|page dumped because|refcount_t:|Memory pool empty'
 # Xen; guests crashed by Xen included.
-BAD_XEN='domain_crash|Domain [0-9]+ .*crashed|Xen BUG|Xen WARN|Assertion|FATAL|Xen call trace|Panic on CPU|[Uu]nhandled.*fault|#GP|implicitly unmap|Bad (page|flags|handle)'
+BAD_XEN='domain_crash|Domain [0-9]+ .*crashed|Xen BUG|Xen WARN|Assertion|FATAL|Xen call trace|Panic on CPU|[Uu]nhandled.*fault|#GP|implicitly unmap|Bad (page|handle|flags in|L[1-4] flags)'
 
 # scan_logs FOLDER [EXPECTED]: prints the lines that fail a test, without those
 # that match EXPECTED; status 1 if any.
