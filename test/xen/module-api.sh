@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# debug: yes
 # time limit: 300
 # hosts: pv
 # log may hold: Bad handle
