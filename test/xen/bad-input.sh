@@ -84,6 +84,8 @@ without_module()
 	systemctl stop tapback
 	rmmod xentap
 	echo "install xentap /bin/false" >"$block"
+	# It loads modules itself, and looks at that folder every few seconds only.
+	udevadm control --reload
 	journal_mark
 	systemctl start tapback || true
 	works
@@ -93,6 +95,7 @@ without_module()
 		ok "without the module: $(grep -m 1 "$words" <<<"$said")"
 	done
 	rm "$block"
+	udevadm control --reload
 	modprobe xentap
 	systemctl restart tapback
 }
