@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# time limit: 400
+# time limit: 600
 #
 # A running disk moves to the tapdisk that is installed now, by systemctl: in the middle
 # of I/O, more than once, and with two disks at once. Guests see no error, and read back
@@ -45,22 +45,23 @@ backend_is() { [ "$(xenstore-read "$BACKEND/state")" = "$1" ]; }
 
 pid_is_published() { [ "$(xenstore-read "$BACKEND/pid")" = "$PID" ]; }
 
-# One that is moved while no frontend is connected: a guest between two drivers, as one in
-# its boot loader's menu.
+# One that is moved before a frontend connects it, as of a guest in its boot loader's menu.
 idle_disk()
 {
-	local driver=/sys/bus/xen/drivers/vbd
-	BACKEND=/local/domain/0/backend/vbd3/${GUESTS[mover]}/51728
-	guest_must mover "echo here >/tmp/mark && dd if=/tmp/mark of=/dev/xvdb bs=512 conv=sync oflag=direct 2>/dev/null
-		echo vbd-51728 >$driver/unbind"
-	wait_for 30 "the disk is closed" backend_is 6
-	guest_must mover 'xenstore-write device/vbd/51728/state 1'
+	local image=$WORK/idle.img
+	make_image "$image" 4M
+	printf here | dd of="$image" conv=notrunc status=none
+	GUEST_CMDLINE="$GUEST_CMDLINE guest.without=xen-blkfront" \
+		guest_create idle pv "$(tap_disk "$image" xvda)"
+	guest_wait_up idle
+	BACKEND=/local/domain/0/backend/vbd3/${GUESTS[idle]}/51712
 	wait_for 30 "the disk waits for a frontend" backend_is 2
-	move "$WORK/xvdb.img"
+	move "$image"
 	wait_for 30 "tapback knows tapdisk $PID" pid_is_published
-	guest_must mover "echo vbd-51728 >$driver/bind; $(wait_device /dev/xvdb)"
-	assert_eq "$(guest_run mover 'head -c 4 /dev/xvdb')" here "what the guest reads"
-	ok "a disk that nobody had connected moved, and was connected then"
+	guest_must idle "insmod /lib/modules/xen-blkfront.ko; $(wait_device /dev/xvda)"
+	assert_eq "$(guest_run idle 'head -c 4 /dev/xvda')" here "what the guest reads"
+	ok "a disk without a frontend moved, and was connected then"
+	guest_shutdown idle
 }
 
 require_xentap
@@ -113,8 +114,8 @@ guest_wait_job -t 200 mover "$first" || fail "fio on the first disk"
 guest_wait_job -t 200 mover "$second" || fail "fio on the second disk"
 guest_must mover '! dmesg | grep -iE "I/O error|xvd.*(error|abort)|still in use|blk_update_request"'
 ok "no error and no wrong byte in the guest"
-idle_disk
 guest_shutdown mover
+idle_disk
 wait_for 30 "no tapdisk is left" no_tapdisks
 wait_for 10 "no unit is left" no_units
 assert_no_grants
