@@ -85,6 +85,7 @@ door_long()
 	XENTAP_LONG=1 as_root long test/lab/lab run test/xen/module-reload.sh \
 		test/xen/module-hostile.sh test/xen/frontends.sh test/xen/driver-domain.sh test/xen/pvgrub.sh \
 		"${long_tests[@]}"
+	as_root pv12 test/lab/lab run --host pv12 "${pv12_tests[@]}"
 }
 
 # All scripts there but the libraries.
@@ -97,6 +98,7 @@ for file in test/xen/*.sh; do
 		xen_tests+=("$file")
 	fi
 done
+mapfile -t pv12_tests < <(grep -lx '# debian 12: yes' test/xen/*.sh)
 mapfile -t debug_tests < <(grep -lx '# debug: yes' test/xen/*.sh)
 
 for door in "$@"; do

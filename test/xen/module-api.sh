@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# debian 12: yes
 # debug: yes
 # time limit: 300
 # hosts: pv
