@@ -11,11 +11,11 @@
 . "$TEST_DIR/module/common.sh"
 . "$TEST_DIR/guest-tree.bash"
 
-THEMES=(arguments batches mappings held_io api fuzz)
+THEMES=(arguments batches mappings held_io network api fuzz)
 # In api: unmapping behind the module's back is another test's.
 SOUND="frames_and_pages_are_found others_are_not_found held_until_put held_beyond_its_process
 	looked_up_from_interrupts"
-MODULES=(brd dm_delay)
+MODULES=(brd dm_delay sch_netem)
 DATA=$WORK/disk.img
 
 # taker_initramfs FILE: with what is tested.
@@ -27,6 +27,7 @@ taker_initramfs()
 	cp "$TEST_MODULE" "$tree/lib/modules/xentap_test.ko"
 	echo xentap_test >>"$tree/lib/modules/more"
 	tree_add "$tree" "$(command -v dmsetup)"
+	tree_add "$tree" /usr/sbin/tc
 	for theme in "${THEMES[@]}"; do
 		module_program "$theme"
 		tree_add "$tree" "$PROGRAM" "/bin/$theme"
@@ -62,7 +63,7 @@ taker_theme()
 }
 
 modinfo -n xentap >/dev/null 2>&1 || skip "the module xentap is not installed"
-for tool in cpio dmsetup; do
+for tool in cpio dmsetup tc; do
 	command -v $tool >/dev/null || skip "there is no $tool"
 done
 taker_start

@@ -42,6 +42,9 @@ static void shell(const char *command)
 		fail("this failed: %s", command);
 }
 
+/* By its path: busybox's shell has a tc of its own, which knows no netem. */
+#define TC	"/usr/sbin/tc qdisc"
+
 static void network_of_its_own(void)
 {
 	expect_eq(unshare(CLONE_NEWNET), 0);
@@ -50,17 +53,17 @@ static void network_of_its_own(void)
 
 static void network_loses_all(void)
 {
-	shell("tc qdisc add dev lo root netem loss 100%");
+	shell(TC " add dev lo root netem loss 100%");
 }
 
 static void network_delays(void)
 {
-	shell("tc qdisc add dev lo root netem delay 1500ms");
+	shell(TC " add dev lo root netem delay 1500ms");
 }
 
 static void network_heals(void)
 {
-	shell("tc qdisc del dev lo root");
+	shell(TC " del dev lo root");
 }
 
 static struct link link_make(void)
