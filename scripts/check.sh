@@ -83,7 +83,8 @@ door_debug()
 door_long()
 {
 	XENTAP_LONG=1 as_root long test/lab/lab run test/xen/module-reload.sh \
-		test/xen/module-hostile.sh test/xen/frontends.sh test/xen/driver-domain.sh test/xen/pvgrub.sh \
+		test/xen/module-hostile.sh test/xen/frontends.sh test/xen/driver-domain.sh \
+		test/xen/pvgrub.sh \
 		"${long_tests[@]}"
 	as_root pv12 test/lab/lab run --host pv12 "${pv12_tests[@]}"
 }

@@ -42,7 +42,7 @@ verify()
 		for job in $jobs; do wait $job || exit; done'
 }
 
-# boot NAME ORDER SEGMENTS [pv|pvh]: a guest whose frontend goes as far as that; GUEST from here on.
+# boot NAME ORDER SEGMENTS: a guest whose frontend goes as far as that; GUEST from here on.
 boot()
 {
 	local common=$GUEST_CMDLINE
@@ -50,7 +50,7 @@ boot()
 	GUEST=$1
 	GUEST_CMDLINE+=" xen_blkfront.max_ring_page_order=$2 xen_blkfront.max_queues=4"
 	GUEST_CMDLINE+=" xen_blkfront.max_indirect_segments=$3"
-	guest_create "$GUEST" "${4-pv}" "vcpus = 2"
+	guest_create "$GUEST" pv "vcpus = 2"
 	GUEST_CMDLINE=$common
 	guest_wait_up "$GUEST"
 }

@@ -52,9 +52,6 @@ let_go() { dmsetup resume "$DISK"; }
 
 more_taken_up_than() { [ "$(taken_up)" -gt "$1" ]; }
 
-# The one who serves may be there before a tapback that was started anew.
-pid_is_published() { [ "$(xenstore-read "$BACKEND/pid")" = "$PID" ]; }
-
 # tapback has the journal again of the disk that is in use.
 has_journal()
 {

@@ -205,6 +205,10 @@ another_tapdisk()
 	[ -n "$PID" ] && [ "$PID" != "$2" ]
 }
 
+# pid_is_published: tapback knows process PID for the disk in directory BACKEND. Who
+# serves may be there before a tapback that was started anew.
+pid_is_published() { [ "$(xenstore-read "$BACKEND/pid")" = "$PID" ]; }
+
 # json_number NAME: the first number of that name on standard input.
 json_number() { grep -o "\"$1\": *[0-9]*" | grep -om 1 '[0-9]*$'; }
 

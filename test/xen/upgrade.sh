@@ -43,8 +43,6 @@ verify_text()
 
 backend_is() { [ "$(xenstore-read "$BACKEND/state")" = "$1" ]; }
 
-pid_is_published() { [ "$(xenstore-read "$BACKEND/pid")" = "$PID" ]; }
-
 # One that is moved before a frontend connects it, as of a guest in its boot loader's menu.
 idle_disk()
 {
