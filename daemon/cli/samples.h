@@ -13,6 +13,9 @@ struct json_object;
 /* Buckets of filter "latency": the Nth counts I/O of less than 2^N microseconds. */
 #define LATENCY_BUCKETS		24
 enum { LATENCY_READ, LATENCY_WRITE, LATENCY_OPS };
+extern const char *const latency_op_names[LATENCY_OPS];
+
+#define SAMPLE_SECTOR_BYTES	512
 
 /* One guest's use of one disk; domid -1: a disk that no guest uses. */
 struct sample {
@@ -24,7 +27,7 @@ struct sample {
 	char way[16];		/* of moving data; empty: not known */
 	uint64_t outstanding;
 	uint64_t reads, writes, flushes;
-	uint64_t read_sectors, write_sectors;	/* of 512 bytes */
+	uint64_t read_sectors, write_sectors;	/* of SAMPLE_SECTOR_BYTES */
 	uint64_t read_errors, write_errors, bad_requests;
 	bool flush_failed;
 	/* Of the disk, whoever uses it. */
@@ -41,8 +44,8 @@ struct samples {
 };
 
 /*
- * Ask all tapdisks with sockets in @run_dir. 0 or -errno; free with samples_clear() in
- * either case.
+ * Ask all tapdisks with sockets in @run_dir, and wait for all together at most 15 s. 0 or
+ * -errno; free with samples_clear() in either case.
  */
 int samples_take(struct samples *samples, const char *run_dir);
 void samples_clear(struct samples *samples);

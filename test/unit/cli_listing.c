@@ -2,7 +2,6 @@
 /* "tap-ctl list": its lines, its filters, and what it finds. */
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -12,13 +11,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "cli/listing.h"
 #include "cli/marker.h"
 #include "cli/nbd_socket.h"
+#include "fake/tapdisk.h"
 
 static void assert_line(const struct listing_entry *entry, const char *expect)
 {
@@ -132,44 +131,9 @@ static void odd_answers(void **state)
 	assert_int_equal(nr, 2);
 }
 
-/*
- * A process that plays tapdisk: listens below @dir, says so, and answers one
- * "list" with @answer, or never when that is NULL.
- */
-static pid_t start_tapdisk(const char *dir, const char *answer)
+static pid_t start_tapdisk(const char *dir, const char *list)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct ctl_msg request = CTL_MSG_INIT;
-	int fd, ready[2];
-	pid_t pid;
-	char byte;
-
-	assert_int_equal(pipe(ready), 0);
-	pid = fork();
-	if (pid) {
-		close(ready[1]);
-		assert_int_equal(read(ready[0], &byte, 1), 1);
-		close(ready[0]);
-		return pid;
-	}
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/ctl%d", dir, getpid());
-	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 4) ||
-	    write(ready[1], "", 1) != 1)
-		_exit(1);
-	fd = accept(fd, NULL, NULL);
-	if (ctl_msg_recv(fd, &request))
-		_exit(1);
-	if (answer)
-		send(fd, answer, strlen(answer), 0);
-	pause();
-	_exit(0);
-}
-
-static void stop_tapdisk(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	return fake_tapdisk_start(dir, &(struct fake_tapdisk){ .list = list });
 }
 
 /* Only who has the name of one that is published can connect. */
@@ -207,7 +171,7 @@ static void a_scan_finds_what_there_is(void **state)
 				     "\"type\":\"aio\",\"path\":\"/x.img\"}]}");
 	idle = start_tapdisk(dir, "{\"v\":1,\"errno\":0,\"disks\":[]}");
 	stale = start_tapdisk(dir, NULL);
-	stop_tapdisk(stale);
+	fake_tapdisk_stop(stale);
 	make_nbd_socket(dir, serving, 0);
 	make_nbd_socket(dir, stale, 7);
 	assert_true(nbd_socket_make(dir, stale, 8) >= 0);
@@ -239,8 +203,8 @@ static void a_scan_finds_what_there_is(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	nbd_socket_remove(dir, serving, 0);
 
-	stop_tapdisk(serving);
-	stop_tapdisk(idle);
+	fake_tapdisk_stop(serving);
+	fake_tapdisk_stop(idle);
 	assert_int_equal(listing_scan(&listing, dir, -1), 0);
 	assert_int_equal(listing.nr, 2);
 	listing_clear(&listing);
@@ -271,7 +235,7 @@ static void more_tapdisks_than_descriptors(void **state)
 	assert_int_equal(listing.nr, 40);
 	for (i = 0; i < 40; i++) {
 		assert_int_equal(listing.entries[i].minor, 0);
-		stop_tapdisk(pids[i]);
+		fake_tapdisk_stop(pids[i]);
 		snprintf(path, sizeof(path), "%s/ctl%d", dir, pids[i]);
 		unlink(path);
 	}

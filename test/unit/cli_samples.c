@@ -6,11 +6,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <json-c/json.h>
 
 #include "cli/samples.h"
+#include "fake/tapdisk.h"
 
 #define NO_COUNTERS "/nonexistent"
 
@@ -248,6 +250,43 @@ static void no_tapdisk_at_all(void **state)
 	samples_clear(&samples);
 }
 
+/* Of two, neither answers before both are asked; a third answers but to "list". */
+static void all_are_asked_before_anyone_answers(void **state)
+{
+	struct fake_tapdisk says = {
+		.list = "{\"v\":1,\"errno\":0,\"disks\":[{\"minor\":0,\"state\":0}]}",
+	};
+	char dir[] = "/tmp/samples.XXXXXX", path[64];
+	struct samples samples;
+	pid_t pids[3];
+	size_t i;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	pids[0] = fake_tapdisk_start(dir, &says);
+	says.stats = "{\"v\":1,\"errno\":0,\"stats\":{\"name\":\"aio:/x\",\"frontends\":[]}}";
+	says.to_be_asked = mmap(NULL, sizeof(*says.to_be_asked), PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(says.to_be_asked, MAP_FAILED);
+	*says.to_be_asked = 2;
+	pids[1] = fake_tapdisk_start(dir, &says);
+	pids[2] = fake_tapdisk_start(dir, &says);
+	assert_int_equal(samples_take(&samples, dir), 0);
+	assert_int_equal(samples.tapdisks, 3);
+	assert_int_equal(samples.silent, 1);
+	assert_int_equal(samples.nr, 2);
+	for (i = 0; i < samples.nr; i++)
+		assert_true(samples.list[i].pid == pids[1] || samples.list[i].pid == pids[2]);
+	samples_clear(&samples);
+	for (i = 0; i < 3; i++) {
+		fake_tapdisk_stop(pids[i]);
+		snprintf(path, sizeof(path), "%s/ctl%d", dir, pids[i]);
+		unlink(path);
+	}
+	munmap(says.to_be_asked, sizeof(*says.to_be_asked));
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +299,7 @@ int main(void)
 		cmocka_unit_test(answers_of_no_use),
 		cmocka_unit_test(counters_of_the_module),
 		cmocka_unit_test(no_tapdisk_at_all),
+		cmocka_unit_test(all_are_asked_before_anyone_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
