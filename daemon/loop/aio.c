@@ -112,14 +112,21 @@ static void enqueue(struct aio *aio, struct aio_op *op)
 void aio_queue_read(struct aio *aio, struct aio_op *op, int fd,
 		    const struct iovec *iov, int nr_iov, int64_t offset)
 {
-	io_prep_preadv(&op->iocb, fd, iov, nr_iov, offset);
+	/* Of one piece the kernel need not copy the list. */
+	if (nr_iov == 1)
+		io_prep_pread(&op->iocb, fd, iov->iov_base, iov->iov_len, offset);
+	else
+		io_prep_preadv(&op->iocb, fd, iov, nr_iov, offset);
 	enqueue(aio, op);
 }
 
 void aio_queue_write(struct aio *aio, struct aio_op *op, int fd,
 		     const struct iovec *iov, int nr_iov, int64_t offset)
 {
-	io_prep_pwritev(&op->iocb, fd, iov, nr_iov, offset);
+	if (nr_iov == 1)
+		io_prep_pwrite(&op->iocb, fd, iov->iov_base, iov->iov_len, offset);
+	else
+		io_prep_pwritev(&op->iocb, fd, iov, nr_iov, offset);
 	enqueue(aio, op);
 }
 

@@ -307,22 +307,21 @@ static void refuse(struct queue *queue, struct request *request)
 }
 
 /* All of it is known now. */
-static void check_and_start(struct queue *queue, struct request *request)
+static void check_and_start(struct queue *queue, struct request *request,
+			    const struct request_limits *limit)
 {
-	const struct request_limits limit = limits(queue);
-
 	if (!request->error)
-		request->error = request_check_segments(request, &limit);
+		request->error = request_check_segments(request, limit);
 	if (request->error)
 		refuse(queue, request);
 	else
 		start_request(queue, request);
 }
 
-static int check(const struct queue *queue, const struct request *request)
+static int check(const struct queue *queue, const struct request *request,
+		 const struct request_limits *limit)
 {
-	const struct request_limits limit = limits(queue);
-	int err = request_check(request, &limit);
+	int err = request_check(request, limit);
 
 	if (!err && !request_is_read(request) && !request_is_flush(request) &&
 	    atomic_load(&queue->store->flush_failed))
@@ -333,6 +332,8 @@ static int check(const struct queue *queue, const struct request *request)
 /* Our copy is in request->wire. */
 static void begin_request(struct queue *queue, struct request *request)
 {
+	const struct request_limits limit = limits(queue);
+
 	stats_add(&queue->stats.requests, 1);
 	stats_add(&queue->stats.outstanding, 1);
 	queue->outstanding++;
@@ -341,11 +342,11 @@ static void begin_request(struct queue *queue, struct request *request)
 	request->avoid = 0;
 	request->again = request->written = false;
 	request->segments = request->wire.indirect ? request->indirect : request->wire.segments;
-	request->error = check(queue, request);
+	request->error = check(queue, request, &limit);
 	if (!request->error && request->wire.indirect)
 		request_list_add(&queue->fetching, request);
 	else
-		check_and_start(queue, request);
+		check_and_start(queue, request, &limit);
 }
 
 static void take_request(struct queue *queue)
@@ -400,6 +401,7 @@ static void take_requests(struct queue *queue)
 /* The segments of indirect requests, all by one call; as many as have room. */
 static void fetch_segments(struct queue *queue)
 {
+	const struct request_limits limit = limits(queue);
 	struct request_list fetched;
 	struct request *request;
 
@@ -414,7 +416,7 @@ static void fetch_segments(struct queue *queue)
 	mover_copy_run(&queue->data.copy);
 	while ((request = request_list_take(&fetched)) != NULL) {
 		mover_copy_fetched(&queue->data.copy, request);
-		check_and_start(queue, request);
+		check_and_start(queue, request, &limit);
 	}
 }
 

@@ -2,32 +2,6 @@
 #include "vbd/request.h"
 
 #include <errno.h>
-#include <stddef.h>
-
-void request_list_init(struct request_list *list)
-{
-	list->first = NULL;
-	list->end = &list->first;
-}
-
-void request_list_add(struct request_list *list, struct request *request)
-{
-	request->next = NULL;
-	*list->end = request;
-	list->end = &request->next;
-}
-
-struct request *request_list_take(struct request_list *list)
-{
-	struct request *request = list->first;
-
-	if (!request)
-		return NULL;
-	list->first = request->next;
-	if (!list->first)
-		list->end = &list->first;
-	return request;
-}
 
 /* What takes segments, and how many. */
 static int check_count(const struct blkif_request *wire)

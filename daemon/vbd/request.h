@@ -8,6 +8,7 @@
 #define VBD_REQUEST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -47,10 +48,31 @@ struct request_list {
 	struct request **end;
 };
 
-void request_list_init(struct request_list *list);
-void request_list_add(struct request_list *list, struct request *request);
+static inline void request_list_init(struct request_list *list)
+{
+	list->first = NULL;
+	list->end = &list->first;
+}
+
+static inline void request_list_add(struct request_list *list, struct request *request)
+{
+	request->next = NULL;
+	*list->end = request;
+	list->end = &request->next;
+}
+
 /* The first one, or NULL. */
-struct request *request_list_take(struct request_list *list);
+static inline struct request *request_list_take(struct request_list *list)
+{
+	struct request *request = list->first;
+
+	if (!request)
+		return NULL;
+	list->first = request->next;
+	if (!list->first)
+		list->end = &list->first;
+	return request;
+}
 
 /* What a frontend may ask for. In sectors of 512 bytes. */
 struct request_limits {

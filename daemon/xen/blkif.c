@@ -155,11 +155,13 @@ int ring_waiting(struct ring *ring)
 void ring_take(struct ring *ring, struct blkif_entry *copy)
 {
 	const volatile uint32_t *from = (const volatile uint32_t *)entry(ring, ring->req_cons++);
-	unsigned int nr = ring->layout->entry_bytes / sizeof(copy->words[0]);
 	unsigned int i;
 
-	for (i = 0; i < BLKIF_ENTRY_WORDS; i++)
-		copy->words[i] = i < nr ? from[i] : 0;
+	/* Entries of all layouts have the same length, but for the last word. */
+#pragma GCC unroll 32
+	for (i = 0; i < BLKIF_ENTRY_WORDS - 1; i++)
+		copy->words[i] = from[i];
+	copy->words[i] = ring->layout->entry_bytes > i * sizeof(copy->words[0]) ? from[i] : 0;
 }
 
 struct blkif_segment blkif_segment(const uint8_t from[BLKIF_SEGMENT_BYTES])
@@ -192,7 +194,7 @@ static void parse_segments(const struct blkif_layout *layout, const uint8_t *cop
 	unsigned int i;
 
 	request->nr_segments = copy[1];
-	for (i = 0; i < BLKIF_SEGMENTS_MAX; i++)
+	for (i = 0; i < BLKIF_SEGMENTS_MAX && i < request->nr_segments; i++)
 		request->segments[i] = blkif_segment(copy + layout->segments +
 						     i * BLKIF_SEGMENT_BYTES);
 }
