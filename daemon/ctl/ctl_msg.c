@@ -245,7 +245,11 @@ static ssize_t recv_packet(int fd, char *text, struct ctl_msg *msg)
 	return len ? len : -ECONNRESET;
 }
 
-/* @msg->json from the @len bytes at @text, and nothing else in them. */
+/*
+ * @msg->json from the @len bytes at @text, and nothing else in them. Not with
+ * JSON_TOKENER_STRICT, which in json-c 0.18 refuses all that is not ASCII (its issues 875
+ * and 892), as file names may be.
+ */
 static int parse_object(const char *text, size_t len, struct ctl_msg *msg)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
@@ -253,7 +257,6 @@ static int parse_object(const char *text, size_t len, struct ctl_msg *msg)
 
 	if (!tokener)
 		return -ENOMEM;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	msg->json = json_tokener_parse_ex(tokener, text, (int)len);
 	complete = json_tokener_get_error(tokener) == json_tokener_success &&
 		   json_tokener_get_parse_end(tokener) == len;

@@ -25,6 +25,27 @@ one_round()
 	ok "round $round"
 }
 
+# Our own hotplug script, and a path that Xen's takes apart; a second disk of it is refused.
+own_script()
+{
+	local image="$WORK/a b:c 'd' ä.img"
+	mv "$IMAGE" "$image"
+	xl block-attach hotplug "$(own_disk "$image" xvdb)"
+	assert_eq "$(tapdisk_pid "$image" | wc -w)" 1 "tapdisks of $image"
+	guest_must hotplug "$(wait_device /dev/xvdb)
+		[ \"\$(head -c 8 /dev/xvdb)\" = 'round $ROUNDS' ]"
+	if xl block-attach hotplug "$(own_disk "$image" xvdc)" >"$WORK/xl" 2>&1; then
+		fail "$image was attached twice"
+	fi
+	grep -q "is in use by domain ${GUESTS[hotplug]}" "$WORK/xl" ||
+		fail "xl does not say who has $image: $(<"$WORK/xl")"
+	xl block-detach --force hotplug xvdc >/dev/null 2>&1 || true
+	xl block-detach hotplug xvdb
+	wait_for 15 "no tapdisk is left of our script" no_tapdisks
+	mv "$image" "$IMAGE"
+	ok "script=block-xentap, with spaces, colons and quotes"
+}
+
 require_xentap
 make_image "$IMAGE" 16M
 printf 'round 00' | dd of="$IMAGE" conv=notrunc status=none
@@ -33,6 +54,7 @@ guest_wait_up hotplug
 for round in $(seq "$ROUNDS"); do
 	one_round "$round"
 done
+own_script
 assert_eq "$(head -c 8 "$IMAGE")" "round $(printf %02d "$ROUNDS")" "the image's first bytes"
 guest_shutdown hotplug
 assert_no_grants
