@@ -17,7 +17,7 @@
 #include "cli/listing.h"
 #include "cli/marker.h"
 #include "cli/nbd_socket.h"
-#include "fake/tapdisk.h"
+#include "fake/ctl_server.h"
 
 static void assert_line(const struct listing_entry *entry, const char *expect)
 {
@@ -133,7 +133,7 @@ static void odd_answers(void **state)
 
 static pid_t start_tapdisk(const char *dir, const char *list)
 {
-	return fake_tapdisk_start(dir, &(struct fake_tapdisk){ .list = list });
+	return ctl_server_start(dir, &(struct ctl_server){ .list = list });
 }
 
 /* Only who has the name of one that is published can connect. */
@@ -171,7 +171,7 @@ static void a_scan_finds_what_there_is(void **state)
 				     "\"type\":\"aio\",\"path\":\"/x.img\"}]}");
 	idle = start_tapdisk(dir, "{\"v\":1,\"errno\":0,\"disks\":[]}");
 	stale = start_tapdisk(dir, NULL);
-	fake_tapdisk_stop(stale);
+	ctl_server_stop(stale);
 	make_nbd_socket(dir, serving, 0);
 	make_nbd_socket(dir, stale, 7);
 	assert_true(nbd_socket_make(dir, stale, 8) >= 0);
@@ -203,8 +203,8 @@ static void a_scan_finds_what_there_is(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	nbd_socket_remove(dir, serving, 0);
 
-	fake_tapdisk_stop(serving);
-	fake_tapdisk_stop(idle);
+	ctl_server_stop(serving);
+	ctl_server_stop(idle);
 	assert_int_equal(listing_scan(&listing, dir, -1), 0);
 	assert_int_equal(listing.nr, 2);
 	listing_clear(&listing);
@@ -235,7 +235,7 @@ static void more_tapdisks_than_descriptors(void **state)
 	assert_int_equal(listing.nr, 40);
 	for (i = 0; i < 40; i++) {
 		assert_int_equal(listing.entries[i].minor, 0);
-		fake_tapdisk_stop(pids[i]);
+		ctl_server_stop(pids[i]);
 		snprintf(path, sizeof(path), "%s/ctl%d", dir, pids[i]);
 		unlink(path);
 	}

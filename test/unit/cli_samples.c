@@ -12,7 +12,7 @@
 #include <json-c/json.h>
 
 #include "cli/samples.h"
-#include "fake/tapdisk.h"
+#include "fake/ctl_server.h"
 
 #define NO_COUNTERS "/nonexistent"
 
@@ -253,7 +253,7 @@ static void no_tapdisk_at_all(void **state)
 /* Of two, neither answers before both are asked; a third answers but to "list". */
 static void all_are_asked_before_anyone_answers(void **state)
 {
-	struct fake_tapdisk says = {
+	struct ctl_server says = {
 		.list = "{\"v\":1,\"errno\":0,\"disks\":[{\"minor\":0,\"state\":0}]}",
 	};
 	char dir[] = "/tmp/samples.XXXXXX", path[64];
@@ -263,14 +263,14 @@ static void all_are_asked_before_anyone_answers(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
-	pids[0] = fake_tapdisk_start(dir, &says);
+	pids[0] = ctl_server_start(dir, &says);
 	says.stats = "{\"v\":1,\"errno\":0,\"stats\":{\"name\":\"aio:/x\",\"frontends\":[]}}";
 	says.to_be_asked = mmap(NULL, sizeof(*says.to_be_asked), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(says.to_be_asked, MAP_FAILED);
 	*says.to_be_asked = 2;
-	pids[1] = fake_tapdisk_start(dir, &says);
-	pids[2] = fake_tapdisk_start(dir, &says);
+	pids[1] = ctl_server_start(dir, &says);
+	pids[2] = ctl_server_start(dir, &says);
 	assert_int_equal(samples_take(&samples, dir), 0);
 	assert_int_equal(samples.tapdisks, 3);
 	assert_int_equal(samples.silent, 1);
@@ -279,7 +279,7 @@ static void all_are_asked_before_anyone_answers(void **state)
 		assert_true(samples.list[i].pid == pids[1] || samples.list[i].pid == pids[2]);
 	samples_clear(&samples);
 	for (i = 0; i < 3; i++) {
-		fake_tapdisk_stop(pids[i]);
+		ctl_server_stop(pids[i]);
 		snprintf(path, sizeof(path), "%s/ctl%d", dir, pids[i]);
 		unlink(path);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "fake/tapdisk.h"
+#include "fake/ctl_server.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include "ctl/ctl_msg.h"
 
 /* One question of a connection, which stays open. */
-static void answer(int fd, const struct fake_tapdisk *says)
+static void answer(int fd, const struct ctl_server *says)
 {
 	struct ctl_msg request = CTL_MSG_INIT;
 	const char *cmd, *text = says->list;
@@ -36,7 +36,7 @@ static void answer(int fd, const struct fake_tapdisk *says)
 	ctl_msg_clear(&request);
 }
 
-pid_t fake_tapdisk_start(const char *dir, const struct fake_tapdisk *says)
+pid_t ctl_server_start(const char *dir, const struct ctl_server *says)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, ready[2];
@@ -60,7 +60,7 @@ pid_t fake_tapdisk_start(const char *dir, const struct fake_tapdisk *says)
 		answer(accept(fd, NULL, NULL), says);
 }
 
-void fake_tapdisk_stop(pid_t pid)
+void ctl_server_stop(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);

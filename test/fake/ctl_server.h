@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A process that plays tapdisk on its control socket, for those that ask many at once. */
-#ifndef FAKE_TAPDISK_H
-#define FAKE_TAPDISK_H
+#ifndef FAKE_CTL_SERVER_H
+#define FAKE_CTL_SERVER_H
 
 #include <stdatomic.h>
 #include <sys/types.h>
 
-struct fake_tapdisk {
+struct ctl_server {
 	/* What it answers; NULL: nothing, and the connection stays. */
 	const char *list;
 	const char *stats;
@@ -18,9 +18,9 @@ struct fake_tapdisk {
 };
 
 /* Starts one that listens below @dir, and returns its pid when it does. */
-pid_t fake_tapdisk_start(const char *dir, const struct fake_tapdisk *says);
+pid_t ctl_server_start(const char *dir, const struct ctl_server *says);
 
 /* Kills and reaps it; its socket stays. */
-void fake_tapdisk_stop(pid_t pid);
+void ctl_server_stop(pid_t pid);
 
-#endif /* FAKE_TAPDISK_H */
+#endif /* FAKE_CTL_SERVER_H */
