@@ -71,7 +71,8 @@ struct device {
 	uint64_t restarts_ms[DEVICE_RESTARTS_MAX];	/* the last ones; 0: none */
 	unsigned int next_restart;	/* in that ring */
 	uint64_t retry_ms;		/* when to try again to go on; 0: not */
-	uint64_t killed_ms;		/* since when nobody serves the ring */
+	uint64_t unserved_ms;		/* since when nobody can serve the ring; 0: not so */
+	bool losing;			/* the tapdisk, but its I/O still holds pages of the guest */
 	enum vbd_link then;		/* the link once its tapdisk said what is kept */
 
 	bool overdue_said;

@@ -48,9 +48,58 @@ static void end_reviver(struct device *device)
 void exchange_forget(struct device *device)
 {
 	device->view.resume = false;
+	device->losing = false;
 	device->retry_ms = 0;
+	device->unserved_ms = 0;
 	end_reviver(device);
 	kept_drop(&device->kept);
+}
+
+/*
+ * As long as I/O of a dead tapdisk lasts, nobody may answer in its place, nor say that the
+ * disk is closed; nor may a migrated guest's I/O get ahead of what it asked for under its
+ * old number.
+ */
+static void try_later(struct device *device)
+{
+	uint64_t now_ms = clock_ms();
+	bool said = device->overdue_said;
+
+	set_link(device, VBD_LINK_BUSY);
+	device->retry_ms = now_ms + RETRY_MS;
+	if (!device->unserved_ms)
+		device->unserved_ms = now_ms;
+	device->overdue_said = said || now_ms - device->unserved_ms > LONG_MS;
+	if (device->overdue_said && !said)
+		log_warning(device->view.resume || device->losing ?
+			    "domain %u, disk %u: I/O of the tapdisk that ended is not over yet" :
+			    "domain %u, disk %u: waits, since another domain still uses its image",
+			    device->domid, device->devid);
+}
+
+static void lose_when_unused(struct device *device)
+{
+	device->losing = kept_is_in_use(&device->kept);
+	if (device->losing) {
+		device->view.resume = false;
+		end_reviver(device);
+		try_later(device);
+		return;
+	}
+	exchange_forget(device);
+	set_link(device, VBD_LINK_LOST);
+}
+
+void exchange_retry(struct device *device)
+{
+	bool said = device->overdue_said;
+
+	if (device->losing) {
+		lose_when_unused(device);
+		return;
+	}
+	set_link(device, VBD_LINK_READY);
+	device->overdue_said = said;
 }
 
 void exchange_lose(struct device *device, const char *format, ...)
@@ -62,8 +111,7 @@ void exchange_lose(struct device *device, const char *format, ...)
 	va_end(args);
 	device->unreported = true;
 	tapdisk_client_close(&device->client);
-	exchange_forget(device);
-	set_link(device, VBD_LINK_LOST);
+	lose_when_unused(device);
 }
 
 void exchange_refuse(struct device *device, const char *format, ...)
@@ -169,32 +217,10 @@ static bool revive(struct device *device)
 	log_warning("domain %u, disk %u: tapdisk %d has ended; the guest waits for another one",
 		    device->domid, device->devid, pid);
 	device->view.resume = serving;
-	device->killed_ms = clock_ms();
-	device->client.asked_ms = device->killed_ms;
+	device->unserved_ms = clock_ms();
+	device->client.asked_ms = device->unserved_ms;
 	set_link(device, VBD_LINK_BUSY);
 	return true;
-}
-
-/* As long as I/O of the dead tapdisk lasts, nobody may answer in its place. */
-static void try_later(struct device *device)
-{
-	uint64_t now_ms = clock_ms();
-	bool said = device->overdue_said;
-
-	set_link(device, VBD_LINK_BUSY);
-	device->retry_ms = now_ms + RETRY_MS;
-	device->overdue_said = said || now_ms - device->killed_ms > LONG_MS;
-	if (device->overdue_said && !said)
-		log_warning("domain %u, disk %u: I/O of the tapdisk that was killed is not over yet",
-			    device->domid, device->devid);
-}
-
-void exchange_retry(struct device *device)
-{
-	bool said = device->overdue_said;
-
-	set_link(device, VBD_LINK_READY);
-	device->overdue_said = said;
 }
 
 static void lost(struct tapdisk_client *client)
@@ -320,7 +346,7 @@ static void arena_answered(struct tapdisk_client *client, int err, struct ctl_ms
 	/* It was started in place of one that was killed, and then so were we. */
 	if (kept_is_serving(&device->kept)) {
 		device->view.resume = true;
-		device->killed_ms = clock_ms();
+		device->unserved_ms = clock_ms();
 		set_link(device, VBD_LINK_READY);
 		return;
 	}
@@ -454,6 +480,7 @@ static void connected(struct device *device)
 			then = VBD_LINK_CONNECTED;
 	}
 	device->view.resume = false;
+	device->unserved_ms = 0;
 	ask_journal(device, then);
 }
 
@@ -467,7 +494,7 @@ static void connect_answered(struct tapdisk_client *client, int err,
 		connected(device);
 	else if (!reply)
 		lose_by_answer(device, "connect", err, NULL);
-	else if (err == -EBUSY && resume)
+	else if (err == -EBUSY)
 		try_later(device);
 	else if (err == -EALREADY)
 		/* From before we started: it is taken away, then connected. */

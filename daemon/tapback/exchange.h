@@ -21,7 +21,10 @@ void exchange_forget(struct device *device);
 /* It is time to try again to go on with the ring. */
 void exchange_retry(struct device *device);
 
-/* The tapdisk is of no more use; device->why says why. */
+/*
+ * The tapdisk is of no more use; device->why says why. As long as pages of the guest are
+ * mapped for it, or held by its I/O, the link is busy.
+ */
 __attribute__((format(printf, 2, 3)))
 void exchange_lose(struct device *device, const char *format, ...);
 

@@ -136,7 +136,7 @@ static void try_lock(struct timer *timer)
 	}
 	if (++disk->lock_tries == LOCK_TRIES)
 		log_error("%s is still in use by another disk, a minute after this one was "
-			  "attached for a migration; if both guests run, they destroy it",
+			  "attached for a migration; its guest waits until that is detached",
 			  disk->path);
 	timer_start(&disk->worker.timers, timer, clock_ns() + LOCK_RETRY_NS);
 }
@@ -346,11 +346,33 @@ const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, ui
 	return find(disk, domid, devid);
 }
 
+/*
+ * A migration within the host: the old domain runs no more, but what it asked for may
+ * still be on its way, here or in the tapdisk that has the image locked, and would
+ * overwrite what the new one writes.
+ */
+static bool others_use_it(const struct disk *disk, const struct vbd_config *config)
+{
+	const struct frontend *frontend;
+
+	if (disk->image.readonly)
+		return false;
+	if (!disk->locked)
+		return true;
+	for (frontend = disk->frontends; frontend; frontend = frontend->next)
+		if (vbd_config(frontend->vbd)->domid != config->domid &&
+		    vbd_stats(frontend->vbd).outstanding)
+			return true;
+	return false;
+}
+
 static int connect_check(const struct disk *disk, const struct vbd_config *config)
 {
 	if (!disk->type || disk->idle)
 		return -ENODEV;
-	return find(disk, config->domid, config->devid) ? -EALREADY : 0;
+	if (find(disk, config->domid, config->devid))
+		return -EALREADY;
+	return others_use_it(disk, config) ? -EBUSY : 0;
 }
 
 /* ---- connect ---- */

@@ -108,7 +108,7 @@ int disk_close(struct disk *disk, enum vbd_end how, void (*idle)(void *context),
  * Takes over @fds, as many as @config has queues, in any case, and @journal, a
  * memfd or -1, on success. The options of the disk are filled in. 0, -EALREADY,
  * -ENODEV (no image), -EBUSY (I/O of the tapdisk that left the journal is under
- * way), -errno.
+ * way, or of another domain that has the same image to write), -errno.
  */
 int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds *fds,
 		 int journal);

@@ -85,7 +85,7 @@
  *             so that it keeps its size, which the sender keeps as well: zeros at
  *             first, and then what the tapdisk left in it that served the same
  *             ring before and was killed. EBUSY: I/O of that one is still under
- *             way, try again
+ *             way, or another domain's, whose image it is as well, try again
  * "journal"   "minor", "domid", "devid"        "arenas": [{"base", "slots"}],
  *                                              two for each queue (the
  *                                              memfd, one for each arena)

@@ -394,6 +394,44 @@ static void a_ring_that_tapdisk_refuses(void **state)
 	assert_int_equal(world->tapdisk.connects, 1);
 }
 
+/* The image is still its own under its old number, as in a migration within the host. */
+static void an_image_in_use_is_waited_for(void **state)
+{
+	struct world *world = *state;
+	int i;
+
+	world->tapdisk.busy = 3;
+	toolstack_adds("w");
+	script_adds();
+	guest_offers_ring("4");
+	settle(world);
+	assert_backend_state("2");
+	assert_null(fake_store_get(ERROR_NODE));
+	for (i = 0; i < 8 && !world->tapdisk.connected; i++)
+		settle(world);
+	assert_int_equal(world->tapdisk.connects, 4);
+	assert_int_equal(world->tapdisk.resumed, 0);
+	assert_backend_state("4");
+}
+
+/* Nor is the guest kept from leaving meanwhile. */
+static void an_image_in_use_keeps_no_guest(void **state)
+{
+	struct world *world = *state;
+
+	world->tapdisk.busy = 1000;
+	toolstack_adds("w");
+	script_adds();
+	guest_offers_ring("4");
+	settle(world);
+	set_frontend("state", "6");
+	toolstack_unplugs();
+	settle(world);
+	settle(world);
+	assert_backend_state("6");
+	assert_false(world->tapdisk.connected);
+}
+
 static void a_missing_module_is_said(void **state)
 {
 	struct world *world = *state;
@@ -676,6 +714,33 @@ static void a_killed_tapdisk_has_a_successor(void **state)
 	assert_backend_state("6");
 	assert_false(world->tapdisk.connected);
 	assert_int_equal(world->devices.first->kept.journal, -1);
+}
+
+/* One that ended while it drained: its I/O may hold pages, as over a network. */
+static void pages_of_a_dead_tapdisk_are_waited_for(void **state)
+{
+	struct world *world = *state;
+	int i;
+
+	connect_journalled(world);
+	world->tapdisk.holds_disconnect = true;
+	set_frontend("state", "5");
+	settle(world);
+	set_frontend("state", "6");
+	settle(world);
+	reviver.pages_in_use = 4;
+	tapdisk_die(world);
+	for (i = 0; i < 3; i++) {
+		settle(world);
+		assert_backend_state("5");
+	}
+	assert_int_equal(reviver.starts, 0);
+	for (i = 0; i < 8 && reviver.pages_in_use; i++)
+		settle(world);
+	settle(world);
+	assert_backend_state("6");
+	assert_int_equal(world->devices.first->kept.journal, -1);
+	assert_int_equal(reviver.starts, 0);
 }
 
 static void nobody_goes_on_while_pages_are_in_use(void **state)
@@ -1229,6 +1294,8 @@ int main(void)
 		TEST(nodes_changed_while_connected_are_ignored),
 		TEST(an_unfit_ring_is_refused_once),
 		TEST(a_ring_that_tapdisk_refuses),
+		TEST(an_image_in_use_is_waited_for),
+		TEST(an_image_in_use_keeps_no_guest),
 		TEST(a_missing_module_is_said),
 		TEST(a_tapdisk_that_dies_lets_the_guest_go),
 		TEST(a_dead_tapdisk_is_unplugged_from_a_guest_that_keeps_it),
@@ -1242,6 +1309,7 @@ int main(void)
 		TEST(a_ring_lost_over_a_restart_is_not_taken_up),
 		TEST(a_connection_left_from_a_crash_starts_clean),
 		TEST(a_killed_tapdisk_has_a_successor),
+		TEST(pages_of_a_dead_tapdisk_are_waited_for),
 		TEST(nobody_goes_on_while_pages_are_in_use),
 		TEST(one_that_was_told_to_end_has_none),
 		TEST(a_successor_that_does_not_start_is_said),

@@ -20,7 +20,7 @@ int xenio_xentap_create(struct xenio_fds *fds, const struct xenio_shape *shape,
 			uint32_t domid, uint32_t port, struct xenio **out)
 {
 	(void)fds;
-	assert_int_equal(domid, DOMID);
+	assert_in_range(domid, DOMID, DOMID + 1);
 	*out = fake_xenio_create(&the_rig->guest, shape, the_rig->kick_fds[port - 9]);
 	return 0;
 }
@@ -30,6 +30,8 @@ int xenio_gntdev_create(struct xenio_fds *fds, const struct xenio_shape *shape,
 {
 	return xenio_xentap_create(fds, shape, domid, port, out);
 }
+
+static unsigned int slow_writes;	/* 1: yes */
 
 static int open_image_again(const struct rig *rig)
 {
@@ -41,10 +43,11 @@ static int open_image_again(const struct rig *rig)
 
 static struct disk *make_disk_of(struct rig *rig, bool lock_later, int nbd_fd)
 {
+	const char *const filters[] = { "fault:op=write,delay_ms=200" };
 	const struct disk_options options = {
 		.type = "aio", .path = "image", .sector_bytes = 512, .way = DATA_AUTO,
 		.copy_max = DATA_COPY_MAX_DEFAULT, .lock_later = lock_later,
-		.nbd_fd = nbd_fd,
+		.nbd_fd = nbd_fd, .filters = filters, .nr_filters = slow_writes,
 	};
 	char name[] = "marker.XXXXXX", why[512];
 	int marker = mkstemp(name);
@@ -61,23 +64,33 @@ static struct disk *make_disk(struct rig *rig)
 	return make_disk_of(rig, false, -1);
 }
 
-static int try_connect(struct rig *rig, struct disk *disk, uint32_t nr_queues, int journal)
+/* Queues from rig->fronts[@first] on are those of domain @domid. */
+static int try_connect_domain(struct rig *rig, struct disk *disk, uint32_t domid, uint32_t first,
+			      uint32_t nr_queues, int journal)
 {
 	struct vbd_config config = {
-		.domid = DOMID, .devid = 1, .nr_pages = 1, .nr_queues = nr_queues,
+		.domid = domid, .devid = 1, .nr_pages = 1, .nr_queues = nr_queues,
 	};
 	struct xenio_fds fds[VBD_QUEUES_MAX];
 	uint32_t i;
 
 	the_rig = rig;
 	for (i = 0; i < nr_queues; i++) {
+		struct front *front = &rig->fronts[first + i];
+		uint32_t gref = RING_GREF + (first + i) * BLKIF_RING_PAGES_MAX;
+
 		fds[i] = (struct xenio_fds){ { -1, -1 }, -1, -1 };
-		config.queues[i].port = 9 + i;
-		config.queues[i].grefs[0] = RING_GREF + i * BLKIF_RING_PAGES_MAX;
-		front_init(&rig->fronts[i], &rig->guest, BLKIF_NATIVE, config.queues[i].grefs[0], 1);
-		rig->fronts[i].kick_fd = rig->kick_fds[i];
+		config.queues[i].port = 9 + first + i;
+		config.queues[i].grefs[0] = gref;
+		front_init(front, &rig->guest, BLKIF_NATIVE, gref, 1);
+		front->kick_fd = rig->kick_fds[first + i];
 	}
 	return disk_connect(disk, &config, fds, journal);
+}
+
+static int try_connect(struct rig *rig, struct disk *disk, uint32_t nr_queues, int journal)
+{
+	return try_connect_domain(rig, disk, DOMID, 0, nr_queues, journal);
 }
 
 static void connect_disk(struct rig *rig, struct disk *disk, uint32_t nr_queues)
@@ -223,15 +236,61 @@ static void the_lock_of_a_disk_that_goes(void **state)
 	disk = make_disk_of(rig, true, -1);
 	run_for(rig, 600);
 	assert_false(disk->locked);
+	/* Until then nobody is served: the other one's writes may be on their way. */
+	assert_int_equal(try_connect(rig, disk, 1, -1), -EBUSY);
 	close(old);
 	while (!disk->locked && turns++ < PATIENCE_MS)
 		run_for(rig, 1);
 	assert_true(disk->locked);
+	connect_disk(rig, disk, 1);
 	assert_int_equal(image_lock(other, false), -EBUSY);
 	ending = disk;
 	assert_int_equal(disk_close(disk, VBD_END, detach, &calls), 0);
+	wait_call(rig, &calls);
 	assert_int_equal(image_lock(other, false), 0);
 	close(other);
+}
+
+/*
+ * A migration within the host, with one tapdisk for both domains: the old one runs no more,
+ * but its write must not come after those of the new one.
+ */
+static void a_guest_under_a_new_number_comes_after_the_old_one(void **state)
+{
+	struct blkif_request write = pages(BLKIF_WRITE, 1, 80, DATA_GREF, 1);
+	struct blkif_request newer = pages(BLKIF_WRITE, 2, 80, DATA_GREF + 1, 1);
+	struct blkif_request read = pages(BLKIF_READ, 3, 80, DATA_GREF + 2, 1);
+	struct rig *rig = *state;
+	struct front_response response;
+	int calls = 0;
+
+	rig_disconnect(rig);
+	slow_writes = 1;
+	ending = make_disk(rig);
+	slow_writes = 0;
+	connect_disk(rig, ending, 1);
+	memset(fake_guest_page(&rig->guest, DATA_GREF), 0x01, XENIO_SLOT_BYTES);
+	memset(fake_guest_page(&rig->guest, DATA_GREF + 1), 0x02, XENIO_SLOT_BYTES);
+	rig_send(rig, 0, &write);
+	run_for(rig, 20);
+	assert_int_equal(try_connect_domain(rig, ending, DOMID + 1, 1, 1, -1), -EBUSY);
+	assert_true(rig_turn(rig, 0, &response));
+	rig->guest.domid = DOMID + 1;
+	assert_int_equal(try_connect_domain(rig, ending, DOMID + 1, 1, 1, -1), 0);
+	rig_send(rig, 1, &newer);
+	assert_true(rig_turn(rig, 1, &response));
+	assert_int_equal(response.status, BLKIF_OKAY);
+	rig_send(rig, 1, &read);
+	assert_true(rig_turn(rig, 1, &response));
+	assert_memory_equal(fake_guest_page(&rig->guest, DATA_GREF + 2),
+			    fake_guest_page(&rig->guest, DATA_GREF + 1), XENIO_SLOT_BYTES);
+	/* Should the old one go on after all, it finds its disk. */
+	rig->guest.domid = DOMID;
+	rig_send(rig, 0, &read);
+	assert_true(rig_turn(rig, 0, &response));
+	assert_int_equal(response.status, BLKIF_OKAY);
+	assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
+	wait_call(rig, &calls);
 }
 
 /* It ends before it had the image for itself. */
@@ -378,6 +437,7 @@ int main(void)
 		TEST(frontends_come_and_go),
 		TEST(what_a_guest_has_logged_outlives_its_ring),
 		TEST(the_end_of_a_disk_in_use),
+		TEST(a_guest_under_a_new_number_comes_after_the_old_one),
 		TEST(the_lock_of_a_disk_that_goes),
 		TEST(the_lock_is_waited_for_to_the_end),
 		TEST(a_journal_is_taken_up_when_no_io_is_left),
