@@ -6,7 +6,7 @@
 #define EARN_NS		10000000ull	/* for one that is for nothing */
 #define SAVED_MAX	128u		/* of them; a full ring, and some */
 #define OWED_MAX	64u		/* of them; what is beyond a rest of 640 ms is forgiven */
-#define REST_MIN_NS	40000000ull	/* a wake-up costs more than what it is for */
+#define REST_MIN_NS	100000000ull	/* a wake-up costs more than what it is for */
 
 void patience_init(struct patience *patience, void (*rested)(struct timer *rest))
 {

@@ -12,8 +12,8 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# tapback starts ten in a minute, and no more.
 KILLS=${KILLS:-4}
+PACE=7		# seconds from one to the next, at least: tapback starts ten in a minute, and no more
 DISK=/dev/mapper/xentap-kill
 
 is_gone() { [ ! -d "/proc/$1" ]; }
@@ -48,6 +48,13 @@ hold_io()
 	wait_for 60 "requests are in flight" in_flight "$1"
 }
 
+pace()
+{
+	local rest=$((${LAST_KILL:--PACE} + PACE - SECONDS))
+	[ "$rest" -le 0 ] || sleep "$rest"
+	LAST_KILL=$SECONDS
+}
+
 let_go() { dmsetup resume "$DISK"; }
 
 more_taken_up_than() { [ "$(taken_up)" -gt "$1" ]; }
@@ -75,6 +82,7 @@ kill_tapdisk()
 {
 	local moment=$1 before pid
 	shift
+	pace
 	pid=$(tapdisk_pid "$DISK")
 	[ -n "$pid" ] || fail "there is no tapdisk to be killed: $(tap-ctl list)"
 	before=$(taken_up)
