@@ -167,10 +167,14 @@ static bool may_restart(struct device *device)
 	return true;
 }
 
-/* The disk waits for a frontend, or for its next ring. */
-static bool is_idle(const struct vbd_view *view)
+/* The disk waits for a frontend, or for its next ring; or it is just looked at for that. */
+static bool is_idle(const struct device *device)
 {
-	return view->link == VBD_LINK_READY && view->online && !view->domain_dead;
+	const struct vbd_view *view = &device->view;
+	bool looking = view->link == VBD_LINK_BUSY && view->backend == XENBUS_INIT_WAIT &&
+		       !device->connecting;
+
+	return (view->link == VBD_LINK_READY || looking) && view->online && !view->domain_dead;
 }
 
 /*
@@ -184,7 +188,7 @@ static bool revive(struct device *device)
 	int fd;
 
 	if (device->draining || device->client.told_to_end ||
-	    !(serving || is_idle(&device->view)))
+	    !(serving || is_idle(device)))
 		return false;
 	/*
 	 * It has closed the connection, no more, and is asked again what it serves; or it
@@ -244,17 +248,24 @@ static void lose_by_answer(struct device *device, const char *what, int err,
 			      device->client.pid, what, strerror(-err), device->client.pid);
 }
 
-/* Put @request unless it could not be made (@err). */
-static void ask(struct device *device, struct ctl_msg *request, int err,
+/*
+ * Put @request unless it could not be made (@err). Whether it was put; one that is dying
+ * may take a connection, and then no question.
+ */
+static bool ask(struct device *device, struct ctl_msg *request, int err,
 		void (*answered)(struct tapdisk_client *, int, struct ctl_msg *))
 {
 	set_link(device, VBD_LINK_BUSY);
 	if (!err)
 		err = tapdisk_client_ask(&device->client, request, answered);
 	ctl_msg_clear(request);
-	if (err)
+	if (!err)
+		return true;
+	tapdisk_client_close(&device->client);
+	if (!revive(device))
 		exchange_lose(device, "cannot talk to tapdisk %d: %s", device->client.pid,
 			      strerror(-err));
+	return false;
 }
 
 /* A request about our minor. */
@@ -608,8 +619,7 @@ void exchange_connect(struct device *device, const struct frontend_ring *ring)
 		err = ctl_set_bool(&request, "gntdev", true);
 	if (!err)
 		err = add_journal(device, &request);
-	ask(device, &request, err, connect_answered);
-	device->connecting = device->view.link == VBD_LINK_BUSY;
+	device->connecting = ask(device, &request, err, connect_answered);
 }
 
 static void disconnect_answered(struct tapdisk_client *client, int err,
@@ -628,6 +638,5 @@ void exchange_disconnect(struct device *device)
 	struct ctl_msg request = CTL_MSG_INIT;
 	int err = request_vbd(device, &request, "disconnect");
 
-	ask(device, &request, err, disconnect_answered);
-	device->draining = true;
+	device->draining = ask(device, &request, err, disconnect_answered);
 }

@@ -743,6 +743,39 @@ static void pages_of_a_dead_tapdisk_are_waited_for(void **state)
 	assert_int_equal(reviver.starts, 0);
 }
 
+static struct world *dying;	/* its tapdisk takes no more questions, and is gone then */
+
+int __real_ctl_msg_send(int fd, const struct ctl_msg *msg);
+int __wrap_ctl_msg_send(int fd, const struct ctl_msg *msg);
+
+int __wrap_ctl_msg_send(int fd, const struct ctl_msg *msg)
+{
+	if (!dying)
+		return __real_ctl_msg_send(fd, msg);
+	tapdisk_die(dying);
+	dying = NULL;
+	return -EPIPE;
+}
+
+/* Killed, it may still take a connection, as its sockets are closed one after the other. */
+static void one_that_dies_while_it_is_asked_has_a_successor(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	fd_close(&world->tapdisk.connection);
+	dying = world;
+	settle(world);
+	assert_null(dying);
+	assert_int_equal(reviver.starts, 1);
+	assert_backend_state("4");
+	another_starts(world);
+	settle(world);
+	assert_true(world->tapdisk.connected);
+	assert_int_equal(world->tapdisk.resumed, 1);
+	assert_backend_state("4");
+}
+
 static void nobody_goes_on_while_pages_are_in_use(void **state)
 {
 	struct world *world = *state;
@@ -1079,6 +1112,23 @@ static void an_idle_disk_has_a_successor_too(void **state)
 	assert_int_equal(reviver.starts, 1);
 }
 
+static void an_idle_one_that_dies_while_it_is_asked_has_a_successor(void **state)
+{
+	struct world *world = *state;
+
+	toolstack_adds("w");
+	script_adds();
+	settle(world);
+	fd_close(&world->tapdisk.connection);
+	dying = world;
+	settle(world);
+	assert_int_equal(reviver.starts, 1);
+	another_starts(world);
+	settle(world);
+	assert_int_equal(world->devices.first->view.link, VBD_LINK_READY);
+	assert_backend_state("2");
+}
+
 static void an_idle_disk_whose_tapdisk_was_told_to_end_has_none(void **state)
 {
 	struct world *world = *state;
@@ -1310,6 +1360,7 @@ int main(void)
 		TEST(a_connection_left_from_a_crash_starts_clean),
 		TEST(a_killed_tapdisk_has_a_successor),
 		TEST(pages_of_a_dead_tapdisk_are_waited_for),
+		TEST(one_that_dies_while_it_is_asked_has_a_successor),
 		TEST(nobody_goes_on_while_pages_are_in_use),
 		TEST(one_that_was_told_to_end_has_none),
 		TEST(a_successor_that_does_not_start_is_said),
@@ -1327,6 +1378,7 @@ int main(void)
 		TEST(a_tapdisk_that_hangs_up_is_called_again),
 		TEST(a_tapdisk_that_dies_is_called_once_more),
 		TEST(an_idle_disk_has_a_successor_too),
+		TEST(an_idle_one_that_dies_while_it_is_asked_has_a_successor),
 		TEST(an_idle_disk_whose_tapdisk_was_told_to_end_has_none),
 		TEST(more_slots_than_a_tapdisk_makes_are_not_kept),
 		TEST(what_is_no_journal_is_not_kept),
