@@ -35,7 +35,7 @@ help:
 	@echo 'make check-unit      tests that need neither root nor Xen'
 	@echo 'make fuzz            bytes as what guests and user space do, FUZZ_SECONDS (600) each'
 	@echo 'make check-xen       tests in a real Xen host inside QEMU (root)'
-	@echo 'make check-long      a few of them with higher counts, half an hour (root)'
+	@echo 'make check-long      a few of them with higher counts, an hour and more (root)'
 	@echo 'make check-debug     the module under a debug kernel and a debug Xen, in QEMU (root)'
 	@echo 'make bench           what module and disks cost, in the lab under -icount (root)'
 	@echo 'make bench-module    of these, the module beside gntdev and bare hypercalls'

@@ -24,7 +24,7 @@ diff <(grep -oE '^\| [0-9]+ ' $list | tr -dc '0-9\n') <(seq $last) ||
 named=$(sed -nE 's/^\| ([0-9]+) \|.*\|(.*)\|$/\1\2/p' $list |
 	while read -r number rest; do
 		grep -oE '[a-z0-9_]+: [a-z0-9_]+' <<<"$rest" | sed "s/^/$number /;s/://"
-	done | grep -E '^[0-9]+ ((hostile|tapdisk|tapback|store)_|lab )' || true)
+	done | grep -E '^[0-9]+ ((hostile|tapdisk|tapback|store|nbd)_|lab )' || true)
 
 while read -r number program test; do
 	files=("unit/$program.c")
@@ -32,6 +32,10 @@ while read -r number program test; do
 	grep -q "^static void $test(" "${files[@]}" ||
 		wrong "$list, $number: $program has no $test"
 done <<<"$named"
+
+while read -r path; do
+	[ -f "$TOP/$path" ] || wrong "$list: there is no $path"
+done < <(grep -oE 'test/[a-z0-9_/-]+\.(c|sh)' $list)
 
 carried=$(sed -nE 's/^.*INPUT\("([0-9 ]+)", ([a-z0-9_]+)\).*$/\1 \2/p
 		s/^\t\{ "[a-z0-9_]+", "([0-9 ]+)", ([a-z0-9_]+), .*$/\1 \2/p' unit/hostile_*.c xen/hostile/*.c |
