@@ -127,6 +127,26 @@ expect hotplug-status connected "$(get hotplug-status)"
 expect "order" "write pid before attach" \
 	"$(awk '/^write pid/ && !n { n = NR } /^attach/ { print n && n < NR ? "write pid before attach" : "attach first" }' "$WORK/calls")"
 
+begin "options of this disk alone"
+new_disk 3 51712 "aio:{-S 4096  --filter=limit:iops=100,burst=5 }/a {b}: c.img" r
+run_script add
+expect status 0 $STATUS
+expect "first call" "list [-t] [aio] [-f] [/a {b}: c.img]" "$(calls | head -n 1)"
+expect "last call" "open [-p] [4242] [-m] [7] [-a] [aio:/a {b}: c.img] [-S] [4096] [--filter=limit:iops=100,burst=5] [-R]" \
+	"$(calls | tail -n 1)"
+new_disk 4 51712 "aio:{}/a {b}: c.img" w
+run_script add
+expect "a writer's status" 1 $STATUS
+expect_like "a writer's error" "/a {b}: c.img is in use by domain 3, device 51712; only*" \
+	"$(get hotplug-error)"
+new_disk 4 51712 "aio:/a {b}: c.img" r
+run_script add
+expect "another reader's status" 1 $STATUS
+expect_like "another reader's error" "*with other options*" "$(get hotplug-error)"
+new_disk 4 51712 "aio:{-S 4096}" w
+run_script add
+expect_like "error without a path" "the disk has no target*" "$(get hotplug-error)"
+
 begin "a guest that migrates within the host"
 new_disk 3 51712 aio:/srv/x.img w
 mkdir -p "$STORE/local/domain/3/vm" "$STORE/local/domain/4/vm" "$STORE/local/domain/5/vm"

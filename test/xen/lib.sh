@@ -260,8 +260,9 @@ checksum() { sha256sum "$1" | cut -d' ' -f1; }
 # tap_disk PATH VDEV [ACCESS]: a disk of this project, as xl spells it.
 tap_disk() { echo "format=raw,vdev=$2,access=${3-rw},backendtype=tap,target=$1"; }
 
-# own_disk PATH VDEV: the same by our own hotplug script, for which any path will do.
-own_disk() { echo "script=block-xentap,format=raw,vdev=$2,access=rw,backendtype=tap,target=$1"; }
+# own_disk PATH VDEV: the same by our own hotplug script, for which any path will do, and
+# options in braces before it.
+own_disk() { echo "script=block-xentap,format=raw,vdev=$2,access=${3-rw},backendtype=tap,target=$1"; }
 
 # phy_disk PATH VDEV: the same through the kernel's own backend.
 phy_disk() { echo "format=raw,vdev=$2,access=rw,backendtype=phy,target=$1"; }
