@@ -200,7 +200,7 @@ static int pid_of_minor(int minor)
 	size_t i;
 	int err;
 
-	err = listing_scan(&listing, XENTAP_RUN_DIR, -1);
+	err = listing_scan(&listing, XENTAP_RUN_DIR, -1, LISTING_TIMEOUT_MS);
 	for (i = 0; !err && i < listing.nr; i++)
 		if (listing.entries[i].minor == minor && listing.entries[i].pid > 0)
 			pid = listing.entries[i].pid;

@@ -162,7 +162,7 @@ static int replace_running(int before, int minor, struct ctl_msg *record)
 static int minor_of(int pid)
 {
 	struct listing listing = { 0 };
-	int err = listing_scan(&listing, XENTAP_RUN_DIR, pid);
+	int err = listing_scan(&listing, XENTAP_RUN_DIR, pid, LISTING_TIMEOUT_MS);
 	int minor = -1;
 	size_t i;
 

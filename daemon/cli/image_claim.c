@@ -64,7 +64,7 @@ static struct holder find_holder(int fd)
 	struct stat st;
 	size_t i;
 
-	if (fstat(fd, &st) || listing_scan(&listing, XENTAP_RUN_DIR, -1)) {
+	if (fstat(fd, &st) || listing_scan(&listing, XENTAP_RUN_DIR, -1, LISTING_TIMEOUT_MS)) {
 		listing_clear(&listing);
 		return holder;
 	}

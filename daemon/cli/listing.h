@@ -35,12 +35,16 @@ struct listing_filter {
 	const char *path;
 };
 
+/* Less than what a hotplug script has. */
+#define LISTING_TIMEOUT_MS	10000
+
 /*
  * Ask the tapdisks whose sockets are in @run_dir (all, or the one of @pid
  * when that is not -1) and look for markers. Sockets of processes that ended,
- * and those of their disks, are removed. 0 or -errno; free with listing_clear() in either case.
+ * and those of their disks, are removed. All together have @timeout_ms to answer. 0 or -errno;
+ * free with listing_clear() in either case.
  */
-int listing_scan(struct listing *listing, const char *run_dir, int pid);
+int listing_scan(struct listing *listing, const char *run_dir, int pid, int timeout_ms);
 void listing_clear(struct listing *listing);
 
 /* Add what tapdisk @pid answered to "list". 0, -EBADMSG or -ENOMEM. */

@@ -21,8 +21,6 @@
 #include "cli/marker.h"
 #include "cli/nbd_socket.h"
 
-#define LIST_TIMEOUT_MS		10000
-
 /* One tapdisk that was asked. */
 struct asked {
 	int pid;
@@ -163,9 +161,9 @@ static int compare_asked(const void *a, const void *b)
 	return ((const struct asked *)a)->pid - ((const struct asked *)b)->pid;
 }
 
-int listing_scan(struct listing *listing, const char *run_dir, int pid)
+int listing_scan(struct listing *listing, const char *run_dir, int pid, int timeout_ms)
 {
-	uint64_t deadline_ms = clock_ms() + LIST_TIMEOUT_MS;
+	uint64_t deadline_ms = clock_ms() + (uint64_t)timeout_ms;
 	CLEANUP_FREE struct asked *asked = NULL;
 	CLEANUP_FREE int *minors = NULL;
 	int err = 0, i, nr, nr_minors;

@@ -44,8 +44,8 @@ struct samples {
 };
 
 /*
- * Ask all tapdisks with sockets in @run_dir, and wait for all together at most 15 s. 0 or
- * -errno; free with samples_clear() in either case.
+ * Ask all tapdisks with sockets in @run_dir, and wait for all together at most 8 s, less than
+ * Prometheus does. 0 or -errno; free with samples_clear() in either case.
  */
 int samples_take(struct samples *samples, const char *run_dir);
 void samples_clear(struct samples *samples);

@@ -13,6 +13,7 @@
 #include "cli/samples.h"
 #include "ctl/ctl_msg.h"
 
+#define LIST_TIMEOUT_MS		3000
 #define STATS_TIMEOUT_MS	5000
 
 /* Tapdisks without a disk, and those that do not say, are listed by pid alone. */
@@ -87,8 +88,10 @@ int samples_take(struct samples *samples, const char *run_dir)
 	struct listing listing;
 	int err;
 
-	*samples = (struct samples){ .time_ms = clock_ms() };
-	err = listing_scan(&listing, run_dir, -1);
+	*samples = (struct samples){ 0 };
+	err = listing_scan(&listing, run_dir, -1, LIST_TIMEOUT_MS);
+	/* One that hangs has delayed all that follows, not what came before. */
+	samples->time_ms = clock_ms();
 	if (!err)
 		err = take_all(samples, run_dir, &listing);
 	listing_clear(&listing);

@@ -176,7 +176,7 @@ static void a_scan_finds_what_there_is(void **state)
 	make_nbd_socket(dir, stale, 7);
 	assert_true(nbd_socket_make(dir, stale, 8) >= 0);
 
-	assert_int_equal(listing_scan(&listing, dir, -1), 0);
+	assert_int_equal(listing_scan(&listing, dir, -1, LISTING_TIMEOUT_MS), 0);
 	assert_int_equal(listing.nr, 3);
 	for (i = 0; i < listing.nr; i++)
 		if (listing.entries[i].pid == serving) {
@@ -205,7 +205,7 @@ static void a_scan_finds_what_there_is(void **state)
 
 	ctl_server_stop(serving);
 	ctl_server_stop(idle);
-	assert_int_equal(listing_scan(&listing, dir, -1), 0);
+	assert_int_equal(listing_scan(&listing, dir, -1, LISTING_TIMEOUT_MS), 0);
 	assert_int_equal(listing.nr, 2);
 	listing_clear(&listing);
 	assert_int_equal(marker_free(dir, 0), 0);
@@ -231,7 +231,7 @@ static void more_tapdisks_than_descriptors(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = 24;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(listing_scan(&listing, dir, -1), 0);
+	assert_int_equal(listing_scan(&listing, dir, -1, LISTING_TIMEOUT_MS), 0);
 	assert_int_equal(listing.nr, 40);
 	for (i = 0; i < 40; i++) {
 		assert_int_equal(listing.entries[i].minor, 0);
@@ -248,10 +248,10 @@ static void without_a_run_directory_there_is_nothing(void **state)
 	struct listing listing;
 
 	(void)state;
-	assert_int_equal(listing_scan(&listing, "/nonexistent/dir", -1), 0);
+	assert_int_equal(listing_scan(&listing, "/nonexistent/dir", -1, LISTING_TIMEOUT_MS), 0);
 	assert_int_equal(listing.nr, 0);
 	listing_clear(&listing);
-	assert_int_equal(listing_scan(&listing, "/nonexistent/dir", 17), 0);
+	assert_int_equal(listing_scan(&listing, "/nonexistent/dir", 17, LISTING_TIMEOUT_MS), 0);
 	assert_int_equal(listing.nr, 0);
 	listing_clear(&listing);
 }
