@@ -161,6 +161,9 @@ static bool must_resume(const struct vbd_view *view)
 
 enum vbd_action vbd_decide(const struct vbd_view *view)
 {
+	/* Nobody is left to be told that the pages are free. */
+	if (view->awaits_pages && view->backend == XENBUS_GONE)
+		return VBD_FORGET;
 	if (view->link == VBD_LINK_BUSY)
 		return VBD_WAIT;
 	if (view->backend == XENBUS_GONE)

@@ -50,6 +50,7 @@ struct vbd_view {
 	bool resume;		/* the ring was served, by a tapdisk that was killed */
 	bool resize;		/* the disk is said to have another size */
 	bool resized;		/* its size is known, and to be told */
+	bool awaits_pages;	/* busy, as I/O of a tapdisk that was given up has pages */
 };
 
 enum vbd_action {

@@ -11,11 +11,11 @@
 #include "tapback/exchange.h"
 #include "tapback/frontend.h"
 #include "tapback/publish.h"
+#include "tapback/xentop.h"
 
 #define ANSWER_TIMEOUT_MS	30000	/* for any answer of a tapdisk */
 #define REVIVER_TIMEOUT_MS	120000	/* for another tapdisk */
 #define BUSY_LOOK_MS		1000	/* between looks at what is overdue */
-#define RETRY_LOOK_MS		50	/* and at what is to be tried again; no faster than LOOK_REFILL_MS */
 #define LOOKS_MAX		32	/* at once, for a guest that changes its mind */
 #define LOOK_REFILL_MS		50	/* for one more */
 #define LOOKS_HEARING		8	/* earned before a frontend that was too loud is heard again */
@@ -376,8 +376,7 @@ static int act(struct device *device, enum vbd_action action)
 	case VBD_CLOSING:
 		return publish_state(device, XENBUS_CLOSING);
 	case VBD_CLOSED:
-		exchange_forget(device);
-		return publish_state(device, XENBUS_CLOSED);
+		return exchange_end_ring(device) ? publish_state(device, XENBUS_CLOSED) : 0;
 	case VBD_DROP_LINK:
 		tapdisk_client_close(&device->client);
 		exchange_forget(device);
@@ -447,7 +446,8 @@ bool device_run(struct device *device)
 	 * already has no such step. A disk that is unplugged needs none.
 	 */
 	if (device->unreported && (device->view.refused ||
-	    (device->view.link == VBD_LINK_LOST && device->view.online)))
+	    ((device->view.link == VBD_LINK_LOST || device->view.awaits_pages) &&
+	     device->view.online)))
 		report(device);
 	return true;
 }
@@ -474,9 +474,14 @@ bool device_may_look(struct device *device, uint64_t now_ms)
 
 int device_busy_ms(const struct device *device)
 {
+	uint64_t now_ms;
+
 	if (device->view.link != VBD_LINK_BUSY)
 		return -1;
-	return device->retry_ms ? RETRY_LOOK_MS : BUSY_LOOK_MS;
+	if (!device->retry_ms)
+		return BUSY_LOOK_MS;
+	now_ms = clock_ms();
+	return device->retry_ms > now_ms ? (int)(device->retry_ms - now_ms) : 0;
 }
 
 /*
@@ -485,7 +490,7 @@ int device_busy_ms(const struct device *device)
  */
 static bool may_serve(const struct device *device)
 {
-	return device->draining || device->connecting ||
+	return device->asked != ASKED_OTHER ||
 	       device->view.backend == XENBUS_CONNECTED ||
 	       device->view.backend == XENBUS_CLOSING;
 }
@@ -513,7 +518,7 @@ void device_check_time(struct device *device, uint64_t now_ms)
 		return;
 	}
 	if (!device->overdue_said)
-		log_warning(device->draining ?
+		log_warning(device->asked == ASKED_DISCONNECT ?
 			    "domain %u, disk %u: tapdisk %d still waits for I/O to end" :
 			    "domain %u, disk %u: tapdisk %d does not answer, and is waited for",
 			    device->domid, device->devid, device->client.pid);
@@ -568,6 +573,7 @@ void device_destroy(struct device *device)
 	tapdisk_client_close(&device->client);
 	/* It is not known to be over. */
 	kept_close(&device->kept);
+	xentop_leave(device);
 	exchange_forget(device);
 	free(device);
 }

@@ -23,7 +23,9 @@ struct tapback {
 	struct loop *loop;
 	struct store *store;
 	const char *run_dir;		/* XENTAP_RUN_DIR but in tests */
+	const char *xentop_dir;		/* XENTOP_DIR (xentop.h) but in tests */
 	unsigned int max_queues;	/* offered to each guest's disk */
+	struct device *const *first;	/* of all devices */
 };
 
 /* What tapdisk says about its image ("info" in ctl_proto.h). */
@@ -41,6 +43,7 @@ struct geometry {
 	uint32_t discard_alignment;	/* bytes */
 	bool discard_secure;
 	bool journal;			/* it can keep one */
+	bool xentop;			/* it can write a file for it (xentop.h) */
 };
 
 /* So often in so many ms another tapdisk is started for a disk; then it is given up. */
@@ -63,17 +66,20 @@ struct device {
 	uint32_t minor;			/* tapdisk's name for its disk */
 	struct geometry geometry;
 	char resize_seen[24];		/* node "resize" as we last followed it */
-	bool draining;			/* the open question is "disconnect" */
-	bool connecting;		/* it is "connect" */
+	/* The open question, where what becomes of it matters to the guest's pages. */
+	enum { ASKED_OTHER, ASKED_CONNECT, ASKED_DISCONNECT } asked;
+
+	int xentop_pid;			/* whose directory may have our file; 0: there is none */
+	bool xentop_said;		/* that there cannot be one */
 
 	struct kept kept;
 	struct loop_source reviver;	/* fd -1: none is at work */
 	uint64_t restarts_ms[DEVICE_RESTARTS_MAX];	/* the last ones; 0: none */
 	unsigned int next_restart;	/* in that ring */
 	uint64_t retry_ms;		/* when to try again to go on; 0: not */
-	uint64_t unserved_ms;		/* since when nobody can serve the ring; 0: not so */
-	bool losing;			/* the tapdisk, but its I/O still holds pages of the guest */
-	enum vbd_link then;		/* the link once its tapdisk said what is kept */
+	uint64_t unserved_ms;		/* since when that is waited for; 0: it is not */
+	bool unserved_said;
+	enum vbd_link then;		/* the link once its tapdisk said what is kept, or no pages are in use */
 
 	bool overdue_said;
 

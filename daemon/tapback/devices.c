@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "tapback/fdstore.h"
+#include "tapback/xentop.h"
 
 #define WATCHES_MAX	256	/* read at a time */
 #define THROTTLED_MS	100	/* pause for devices that change too often */
@@ -249,6 +250,7 @@ int devices_init(struct devices *devices, const struct tapback *tapback)
 		err = scan(devices);
 	if (!err)
 		fdstore_load(take_kept, devices);
+	xentop_sweep(tapback->xentop_dir);
 	return err;
 }
 

@@ -15,9 +15,14 @@
 #include "tapback/guest_fds.h"
 #include "tapback/publish.h"
 #include "tapback/reviver.h"
+#include "tapback/xentop.h"
 
-#define RETRY_MS	50	/* until the pages of a dead tapdisk are looked at again */
+#define RETRY_MS	50	/* until what is waited for is looked at again, at first */
+#define RETRY_MAX_MS	1000
 #define LONG_MS		30000	/* after that time it is said that they are waited for */
+
+static void connect_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply);
+static void disconnect_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply);
 
 static struct device *device_of(struct tapdisk_client *client)
 {
@@ -27,14 +32,17 @@ static struct device *device_of(struct tapdisk_client *client)
 static void set_link(struct device *device, enum vbd_link link)
 {
 	device->view.link = link;
-	device->draining = device->connecting = false;
+	device->view.awaits_pages = false;
+	device->asked = ASKED_OTHER;
 	device->overdue_said = false;
 	device->retry_ms = 0;
 	device->dirty = true;
 	/* Nobody serves a ring, nor is about to. */
 	if (!device->view.resume && (link == VBD_LINK_NONE || link == VBD_LINK_READY ||
-				     link == VBD_LINK_LOST))
+				     link == VBD_LINK_LOST)) {
 		kept_drop(&device->kept);
+		xentop_remove(device);
+	}
 }
 
 static void end_reviver(struct device *device)
@@ -48,58 +56,76 @@ static void end_reviver(struct device *device)
 void exchange_forget(struct device *device)
 {
 	device->view.resume = false;
-	device->losing = false;
+	device->view.awaits_pages = false;
 	device->retry_ms = 0;
 	device->unserved_ms = 0;
+	device->unserved_said = false;
 	end_reviver(device);
 	kept_drop(&device->kept);
+	xentop_remove(device);
 }
 
 /*
  * As long as I/O of a dead tapdisk lasts, nobody may answer in its place, nor say that the
  * disk is closed; nor may a migrated guest's I/O get ahead of what it asked for under its
- * old number.
+ * old number. The longer it takes, the less often it is looked at.
  */
 static void try_later(struct device *device)
 {
-	uint64_t now_ms = clock_ms();
-	bool said = device->overdue_said;
+	const char *why = "waits, since another domain still uses its image";
+	uint64_t now_ms = clock_ms(), pause_ms;
+	bool dirty = device->dirty, awaits_pages = device->view.awaits_pages;
 
 	set_link(device, VBD_LINK_BUSY);
-	device->retry_ms = now_ms + RETRY_MS;
+	device->view.awaits_pages = awaits_pages;
+	/* There is nothing to see until then. */
+	device->dirty = dirty;
 	if (!device->unserved_ms)
 		device->unserved_ms = now_ms;
-	device->overdue_said = said || now_ms - device->unserved_ms > LONG_MS;
-	if (device->overdue_said && !said)
-		log_warning(device->view.resume || device->losing ?
-			    "domain %u, disk %u: I/O of the tapdisk that ended is not over yet" :
-			    "domain %u, disk %u: waits, since another domain still uses its image",
-			    device->domid, device->devid);
+	pause_ms = (now_ms - device->unserved_ms) / 8;
+	pause_ms = pause_ms < RETRY_MS ? RETRY_MS : pause_ms;
+	device->retry_ms = now_ms + (pause_ms < RETRY_MAX_MS ? pause_ms : RETRY_MAX_MS);
+	if (device->unserved_said || now_ms - device->unserved_ms <= LONG_MS)
+		return;
+	device->unserved_said = true;
+	if (awaits_pages)
+		why = "pages of the guest are still in use by its tapdisk's I/O";
+	else if (device->view.resume)
+		why = "I/O of the tapdisk that was killed is not over yet";
+	log_warning("domain %u, disk %u: %s", device->domid, device->devid, why);
 }
 
-static void lose_when_unused(struct device *device)
+/* Whether pages of the guest are in use: the link is busy until not, and @then from then on. */
+static bool wait_for_pages(struct device *device, enum vbd_link then)
 {
-	device->losing = kept_is_in_use(&device->kept);
-	if (device->losing) {
-		device->view.resume = false;
-		end_reviver(device);
-		try_later(device);
-		return;
-	}
+	device->view.awaits_pages = kept_is_in_use(&device->kept);
+	if (!device->view.awaits_pages)
+		return false;
+	device->view.resume = false;
+	device->then = then;
+	end_reviver(device);
+	try_later(device);
+	return true;
+}
+
+bool exchange_end_ring(struct device *device)
+{
+	if (wait_for_pages(device, device->view.link))
+		return false;
 	exchange_forget(device);
-	set_link(device, VBD_LINK_LOST);
+	return true;
 }
 
 void exchange_retry(struct device *device)
 {
-	bool said = device->overdue_said;
+	enum vbd_link then = device->view.awaits_pages ? device->then : VBD_LINK_READY;
 
-	if (device->losing) {
-		lose_when_unused(device);
-		return;
+	if (device->view.awaits_pages) {
+		if (wait_for_pages(device, then))
+			return;
+		exchange_forget(device);
 	}
-	set_link(device, VBD_LINK_READY);
-	device->overdue_said = said;
+	set_link(device, then);
 }
 
 void exchange_lose(struct device *device, const char *format, ...)
@@ -111,7 +137,10 @@ void exchange_lose(struct device *device, const char *format, ...)
 	va_end(args);
 	device->unreported = true;
 	tapdisk_client_close(&device->client);
-	lose_when_unused(device);
+	if (wait_for_pages(device, VBD_LINK_LOST))
+		return;
+	exchange_forget(device);
+	set_link(device, VBD_LINK_LOST);
 }
 
 void exchange_refuse(struct device *device, const char *format, ...)
@@ -172,7 +201,7 @@ static bool is_idle(const struct device *device)
 {
 	const struct vbd_view *view = &device->view;
 	bool looking = view->link == VBD_LINK_BUSY && view->backend == XENBUS_INIT_WAIT &&
-		       !device->connecting;
+		       device->asked != ASKED_CONNECT;
 
 	return (view->link == VBD_LINK_READY || looking) && view->online && !view->domain_dead;
 }
@@ -187,7 +216,7 @@ static bool revive(struct device *device)
 	int pid = device->client.pid;
 	int fd;
 
-	if (device->draining || device->client.told_to_end ||
+	if (device->asked == ASKED_DISCONNECT || device->client.told_to_end ||
 	    !(serving || is_idle(device)))
 		return false;
 	/*
@@ -220,6 +249,8 @@ static bool revive(struct device *device)
 	}
 	log_warning("domain %u, disk %u: tapdisk %d has ended; the guest waits for another one",
 		    device->domid, device->devid, pid);
+	/* The next one has another number. */
+	xentop_remove(device);
 	device->view.resume = serving;
 	device->unserved_ms = clock_ms();
 	device->client.asked_ms = device->unserved_ms;
@@ -249,23 +280,24 @@ static void lose_by_answer(struct device *device, const char *what, int err,
 }
 
 /*
- * Put @request unless it could not be made (@err). Whether it was put; one that is dying
- * may take a connection, and then no question.
+ * Put @request unless it could not be made (@err). A tapdisk that is dying may take a
+ * connection, and then no question.
  */
-static bool ask(struct device *device, struct ctl_msg *request, int err,
+static void ask(struct device *device, struct ctl_msg *request, int err,
 		void (*answered)(struct tapdisk_client *, int, struct ctl_msg *))
 {
 	set_link(device, VBD_LINK_BUSY);
+	device->asked = answered == connect_answered ? ASKED_CONNECT :
+			answered == disconnect_answered ? ASKED_DISCONNECT : ASKED_OTHER;
 	if (!err)
 		err = tapdisk_client_ask(&device->client, request, answered);
 	ctl_msg_clear(request);
 	if (!err)
-		return true;
+		return;
 	tapdisk_client_close(&device->client);
 	if (!revive(device))
 		exchange_lose(device, "cannot talk to tapdisk %d: %s", device->client.pid,
 			      strerror(-err));
-	return false;
 }
 
 /* A request about our minor. */
@@ -396,9 +428,11 @@ static int parse_geometry(const struct ctl_msg *reply, struct geometry *geometry
 	    ctl_get_int(reply, "max_indirect_segments", 0, INDIRECT_SEGMENTS_MAX, &indirect) ||
 	    parse_discard(reply, geometry))
 		return -EINVAL;
-	/* Versions before this one do not speak of it. */
+	/* Older versions do not speak of these. */
 	if (ctl_get_bool(reply, "journal", &geometry->journal))
 		geometry->journal = false;
+	if (ctl_get_bool(reply, "xentop", &geometry->xentop))
+		geometry->xentop = false;
 	geometry->indirect_segments = (uint32_t)indirect;
 	geometry->sectors = (uint64_t)sectors;
 	geometry->sector_size = (uint32_t)size;
@@ -426,6 +460,7 @@ static void info_answered(struct tapdisk_client *client, int err, struct ctl_msg
 		return;
 	}
 	/* The disk may be in use since before we started: look, don't touch. */
+	xentop_adopt(device);
 	err = request_minor(device, &request, "arena");
 	ask(device, &request, err, arena_answered);
 }
@@ -492,6 +527,7 @@ static void connected(struct device *device)
 	}
 	device->view.resume = false;
 	device->unserved_ms = 0;
+	device->unserved_said = false;
 	ask_journal(device, then);
 }
 
@@ -570,12 +606,24 @@ static int open_fds(const struct device *device, const struct frontend_ring *rin
 	return nr;
 }
 
+/* Its descriptor is behind those of the queues. An older tapdisk would refuse it. */
+static int add_xentop(struct device *device, struct ctl_msg *request)
+{
+	int fd = device->geometry.xentop ? xentop_make(device) : -EOPNOTSUPP;
+
+	/* Without one the disk is served as well. */
+	if (fd < 0)
+		return 0;
+	request->fds[request->nr_fds++] = fd;
+	return ctl_set_bool(request, "xentop", true);
+}
+
 /* The journal is the last descriptor: the one that was left, or a new one. */
 static int add_journal(struct device *device, struct ctl_msg *request)
 {
 	int fd;
 
-	_Static_assert(QUEUES_MAX * GUEST_FDS_MAX < CTL_MSG_FDS, "room for one more");
+	_Static_assert(QUEUES_MAX * GUEST_FDS_MAX + 2 <= CTL_MSG_FDS, "room for two more");
 	if (!device->geometry.journal)
 		return device->view.resume ? -EOPNOTSUPP : 0;
 	/* Without one the disk is served as well, but lost when its tapdisk is killed. */
@@ -588,13 +636,24 @@ static int add_journal(struct device *device, struct ctl_msg *request)
 	return ctl_set_bool(request, "journal", true);
 }
 
+/* Another domain's ring of the same disk was served, and what it asked for comes first. */
+static bool another_resumes(const struct device *device)
+{
+	const struct device *other;
+
+	for (other = *device->tapback->first; other && !device->readonly; other = other->next)
+		if (other != device && other->minor == device->minor && other->view.resume)
+			return true;
+	return false;
+}
+
 void exchange_connect(struct device *device, const struct frontend_ring *ring)
 {
 	struct ctl_msg request = CTL_MSG_INIT;
 	char why[256];
 	int nr_fds, err;
 
-	if (device->view.resume && kept_is_in_use(&device->kept)) {
+	if (device->view.resume ? kept_is_in_use(&device->kept) : another_resumes(device)) {
 		try_later(device);
 		return;
 	}
@@ -618,8 +677,10 @@ void exchange_connect(struct device *device, const struct frontend_ring *ring)
 	if (!err && nr_fds != GUEST_FDS_MAX)
 		err = ctl_set_bool(&request, "gntdev", true);
 	if (!err)
+		err = add_xentop(device, &request);
+	if (!err)
 		err = add_journal(device, &request);
-	device->connecting = ask(device, &request, err, connect_answered);
+	ask(device, &request, err, connect_answered);
 }
 
 static void disconnect_answered(struct tapdisk_client *client, int err,
@@ -638,5 +699,5 @@ void exchange_disconnect(struct device *device)
 	struct ctl_msg request = CTL_MSG_INIT;
 	int err = request_vbd(device, &request, "disconnect");
 
-	device->draining = ask(device, &request, err, disconnect_answered);
+	ask(device, &request, err, disconnect_answered);
 }

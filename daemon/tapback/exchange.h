@@ -18,7 +18,12 @@ void exchange_disconnect(struct device *device);
 
 /* Nothing is to be taken up again of what the frontend had. */
 void exchange_forget(struct device *device);
-/* It is time to try again to go on with the ring. */
+/*
+ * The same, for who is about to say that the disk is closed. False: not yet, as pages of
+ * the guest are still in use; the link is busy as long as they are.
+ */
+bool exchange_end_ring(struct device *device);
+/* It is time to look again at what is waited for. */
 void exchange_retry(struct device *device);
 
 /*

@@ -21,6 +21,7 @@
 #include "base/paths.h"
 #include "tapback/devices.h"
 #include "tapback/frontend.h"
+#include "tapback/xentop.h"
 
 /* The first release whose xl accepts backendtype=tap. */
 #define XEN_MAJOR	4
@@ -165,7 +166,9 @@ static int daemon_init(struct daemon *daemon)
 		.loop = &daemon->loop,
 		.store = &daemon->store,
 		.run_dir = XENTAP_RUN_DIR,
+		.xentop_dir = XENTOP_DIR,
 		.max_queues = daemon->max_queues,
+		.first = &daemon->devices.first,
 	};
 	err = devices_init(&daemon->devices, &daemon->tapback);
 	if (!err) {

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "filter/limit.h"
 #include "filter/trace.h"
 
@@ -128,6 +130,9 @@ static int parse_filters(const struct ctl_msg *request, struct disk_options *opt
 		if (!json_object_is_type(filter, json_type_string))
 			return -EINVAL;
 		filters[i] = json_object_get_string(filter);
+		/* As ctl_get_string() has it. */
+		if (strlen(filters[i]) != (size_t)json_object_get_string_len(filter))
+			return -EINVAL;
 	}
 	options->filters = filters;
 	options->nr_filters = (unsigned int)i;
@@ -161,12 +166,18 @@ static int parse_open(const struct ctl_msg *request, struct disk_options *option
 	    ctl_get_string(request, "path", &options->path) ||
 	    ctl_get_bool(request, "readonly", &options->readonly) || !request->nr_fds)
 		return -EINVAL;
+	/* "list" and "stats" have to hold them, up to six bytes for each of theirs. */
+	if (strlen(options->type) > NAME_MAX || strlen(options->path) >= PATH_MAX)
+		return -EINVAL;
 	/* Which sizes will do is said by the image, in a sentence. */
 	if (ctl_has(request, "sector_size") &&
 	    ctl_get_int(request, "sector_size", 0, UINT32_MAX, &sector_bytes))
 		return -EINVAL;
 	if (ctl_has(request, "lock_later") &&
 	    ctl_get_bool(request, "lock_later", &options->lock_later))
+		return -EINVAL;
+	if (ctl_has(request, "flush_failed") &&
+	    ctl_get_bool(request, "flush_failed", &options->flush_failed))
 		return -EINVAL;
 	if (ctl_has(request, "data") && (ctl_get_string(request, "data", &way) ||
 					 data_way_parse(way, &options->way)))
@@ -175,6 +186,14 @@ static int parse_open(const struct ctl_msg *request, struct disk_options *option
 	options->filter_fds = request->fds + 1;
 	options->nr_filter_fds = (unsigned int)request->nr_fds - 1;
 	return parse_filters(request, options, filters) || parse_nbd(request, options) ? -EINVAL : 0;
+}
+
+/* For systemctl status; a line of its own would be another message to systemd. */
+static void tell_status(const struct disk *disk)
+{
+	CLEANUP_FREE char *path = text_clean_copy(disk->path);
+
+	sd_notifyf(0, "STATUS=minor %d, %s:%s", disk->minor, disk->type, path ? path : "?");
 }
 
 static bool cmd_open(const struct call *call)
@@ -200,7 +219,7 @@ static bool cmd_open(const struct call *call)
 	fd_take(&call->request->fds[0]);
 	if (options.nbd_fd >= 0)
 		fd_take(&call->request->fds[call->request->nr_fds - 1]);
-	sd_notifyf(0, "STATUS=minor %d, %s:%s", disk->minor, options.type, options.path);
+	tell_status(disk);
 	ctl_reply_init(call->reply);
 	ctl_set_bool(call->reply, "nbd", disk->nbd);
 	return true;
@@ -228,6 +247,15 @@ static bool cmd_resize(const struct call *call)
 	return true;
 }
 
+/* The disk goes, and this process with it: another client may ask for one in this round. */
+static void end(struct tapdisk *tapdisk)
+{
+	disk_detach(tapdisk->disk);
+	tapdisk->disk = NULL;
+	tapdisk->stopping = true;
+	loop_stop(tapdisk->loop);
+}
+
 static bool cmd_detach(const struct call *call)
 {
 	struct disk *disk = disk_named(call);
@@ -239,9 +267,7 @@ static bool cmd_detach(const struct call *call)
 				disk->minor);
 		return true;
 	}
-	disk_detach(disk);
-	call->tapdisk->disk = NULL;
-	loop_stop(call->tapdisk->loop);
+	end(call->tapdisk);
 	return replied(call);
 }
 
@@ -269,6 +295,7 @@ static bool cmd_info(const struct call *call)
 	ctl_set_bool(call->reply, "persistent", disk->way == DATA_PERSISTENT);
 	ctl_set_int(call->reply, "max_indirect_segments", BLKIF_INDIRECT_MAX);
 	ctl_set_bool(call->reply, "journal", true);
+	ctl_set_bool(call->reply, "xentop", true);
 	return true;
 }
 
@@ -450,22 +477,30 @@ static int parse_queues(const struct ctl_msg *request, struct vbd_config *config
 	return 0;
 }
 
-/*
- * Three for each queue; two on a host without the module. The journal stays in the
- * message, at *@journal, or there is none and that is NULL.
- */
+/* Those that stay in the message; NULL: there is none. */
+struct more_fds {
+	int *xentop, *journal;
+};
+
+/* Three for each queue; two on a host without the module. */
 static int take_fds(struct ctl_msg *request, const struct vbd_config *config,
-		    struct xenio_fds *fds, int **journal)
+		    struct xenio_fds *fds, struct more_fds *more)
 {
 	bool gntdev = ctl_has(request, "gntdev");
-	bool has_journal = ctl_has(request, "journal");
+	bool has_journal = false, has_xentop = false;
 	unsigned int each = gntdev ? 2 : 3;
+	unsigned int nr = config->nr_queues * each;
 	int *from = request->fds;
 	unsigned int i;
 
-	if (request->nr_fds != config->nr_queues * each + has_journal)
+	if (ctl_has(request, "journal") && ctl_get_bool(request, "journal", &has_journal))
 		return -EINVAL;
-	*journal = has_journal ? &request->fds[request->nr_fds - 1] : NULL;
+	if (ctl_has(request, "xentop") && ctl_get_bool(request, "xentop", &has_xentop))
+		return -EINVAL;
+	if (request->nr_fds != nr + has_xentop + has_journal)
+		return -EINVAL;
+	more->xentop = has_xentop ? &request->fds[nr] : NULL;
+	more->journal = has_journal ? &request->fds[nr + has_xentop] : NULL;
 	for (i = 0; i < config->nr_queues; i++, from += each) {
 		fds[i] = (struct xenio_fds){ { -1, -1 }, -1, fd_take(&from[each - 1]) };
 		if (gntdev) {
@@ -503,27 +538,34 @@ static bool cmd_connect(const struct call *call)
 	struct disk *disk = disk_named(call);
 	struct xenio_fds fds[VBD_QUEUES_MAX];
 	struct vbd_config config;
-	int *journal;
+	struct more_fds more;
 	int err;
 
 	if (!disk)
 		return true;
 	if (parse_connect(call->request, &config))
 		return bad_member(call);
+	if (call->tapdisk->leaving) {
+		ctl_reply_error(call->reply, EBUSY, "another tapdisk takes the place of this one");
+		return true;
+	}
 	if (call->tapdisk->stopping) {
 		ctl_reply_error(call->reply, ESHUTDOWN, "this tapdisk is about to end");
 		return true;
 	}
-	if (take_fds(call->request, &config, fds, &journal))
+	if (take_fds(call->request, &config, fds, &more))
 		return bad_member(call);
-	err = disk_connect(disk, &config, fds, journal ? *journal : -1);
-	if (!err && journal)
-		fd_take(journal);
+	err = disk_connect(disk, &config, fds, more.journal ? *more.journal : -1,
+			   more.xentop ? *more.xentop : -1);
 	if (err) {
 		ctl_reply_error(call->reply, -err, "cannot connect domain %u, device %u: %s",
 				config.domid, config.devid, strerror(-err));
 		return true;
 	}
+	if (more.journal)
+		fd_take(more.journal);
+	if (more.xentop)
+		fd_take(more.xentop);
 	return replied(call);
 }
 
@@ -613,6 +655,16 @@ static bool wait_for(const struct call *call, int err, const char *what)
 	return false;
 }
 
+/* Whoever told us to end meanwhile could not close it a second time, and left it to us. */
+static void image_closed(void *context)
+{
+	struct tapdisk *tapdisk = context;
+
+	reply_later(tapdisk->closer);
+	if (tapdisk->stopping)
+		end(tapdisk);
+}
+
 static bool cmd_close(const struct call *call)
 {
 	struct disk *disk = disk_named(call);
@@ -620,7 +672,11 @@ static bool cmd_close(const struct call *call)
 	if (!disk)
 		return true;
 	client_hold(call->client);
-	return wait_for(call, disk_close(disk, VBD_END, reply_later, call->client), "close the image");
+	if (disk->idle)
+		return wait_for(call, -EALREADY, "close the image");
+	call->tapdisk->closer = call->client;
+	return wait_for(call, disk_close(disk, VBD_END, image_closed, call->tapdisk),
+			"close the image");
 }
 
 static bool cmd_disconnect(const struct call *call)

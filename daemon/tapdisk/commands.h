@@ -14,6 +14,8 @@ struct tapdisk {
 	struct disk *disk;
 	struct disk_options options;	/* unless "open" says otherwise */
 	bool stopping;		/* no new disk, no new frontend */
+	struct client *closer;	/* who waits for the image to be closed */
+	bool leaving;		/* since another one takes its place */
 	const char *const *filters;	/* of the command line */
 	unsigned int nr_filters;
 };

@@ -17,6 +17,7 @@
 #include "image/lock.h"
 #include "tapdisk/ctl_proto.h"
 #include "tapdisk/keep.h"
+#include "tapdisk/xentop.h"
 #include "vbd/journal.h"
 
 /* Operations the kernel holds for a disk: a few full rings of one page. */
@@ -219,6 +220,10 @@ int disk_open(struct disk *disk, const struct disk_options *options, int fd,
 		snprintf(why, why_size, "no memory");
 	else
 		err = open_store(disk, options, fd, why, why_size);
+	/* Before anybody is served. */
+	if (!err && options->flush_failed && store_fail(&disk->store))
+		log_warning("%s: a flush failed before this tapdisk took over, so that all writes "
+			    "are refused: check the store and attach the disk anew", options->path);
 	if (!err) {
 		err = begin_nbd(disk, options->nbd_fd);
 		if (err)
@@ -271,6 +276,7 @@ static void frontend_free(struct frontend *frontend)
 {
 	keep_unmap(frontend->journal, frontend->journal_bytes);
 	fd_close(&frontend->journal_fd);
+	fd_close(&frontend->xentop_fd);
 	free(frontend);
 }
 
@@ -346,22 +352,32 @@ const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, ui
 	return find(disk, domid, devid);
 }
 
+/* What its guest has asked for is done; of one that closes, what was taken. */
+static bool frontend_is_quiet(const struct frontend *frontend)
+{
+	if (frontend->closing)
+		return !vbd_stats(frontend->vbd).outstanding;
+	return vbd_is_quiet(frontend->vbd);
+}
+
 /*
  * A migration within the host: the old domain runs no more, but what it asked for may
  * still be on its way, here or in the tapdisk that has the image locked, and would
- * overwrite what the new one writes.
+ * overwrite what the new one writes. What is resumed was there before, and is not
+ * kept waiting.
  */
 static bool others_use_it(const struct disk *disk, const struct vbd_config *config)
 {
 	const struct frontend *frontend;
 
-	if (disk->image.readonly)
+	if (disk->image.readonly || config->readonly ||
+	    (config->journal && config->journal->state == JOURNAL_SERVING))
 		return false;
 	if (!disk->locked)
 		return true;
 	for (frontend = disk->frontends; frontend; frontend = frontend->next)
 		if (vbd_config(frontend->vbd)->domid != config->domid &&
-		    vbd_stats(frontend->vbd).outstanding)
+		    !frontend_is_quiet(frontend))
 			return true;
 	return false;
 }
@@ -370,9 +386,7 @@ static int connect_check(const struct disk *disk, const struct vbd_config *confi
 {
 	if (!disk->type || disk->idle)
 		return -ENODEV;
-	if (find(disk, config->domid, config->devid))
-		return -EALREADY;
-	return others_use_it(disk, config) ? -EBUSY : 0;
+	return find(disk, config->domid, config->devid) ? -EALREADY : 0;
 }
 
 /* ---- connect ---- */
@@ -503,8 +517,26 @@ static void say_connected(const struct frontend *frontend)
 		 data_way_name(config->way));
 }
 
+/* It is for people only: whatever fails, the disk works. */
+static void show_numbers(void *context)
+{
+	struct frontend *frontend = context;
+	const struct vbd_stats stats = vbd_stats(frontend->vbd);
+	int err;
+
+	if (frontend->xentop_fd < 0)
+		return;
+	err = xentop_write(frontend->xentop_fd, &stats);
+	if (!err)
+		return;
+	log_debug("domain %u, device %u: cannot write numbers for xentop: %s",
+		  vbd_config(frontend->vbd)->domid, vbd_config(frontend->vbd)->devid,
+		  strerror(-err));
+	fd_close(&frontend->xentop_fd);
+}
+
 int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds *fds,
-		 int journal)
+		 int journal, int xentop)
 {
 	struct frontend *frontend = NULL;
 	int err;
@@ -515,9 +547,11 @@ int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds 
 		err = frontend ? 0 : -ENOMEM;
 	}
 	if (!err) {
-		frontend->journal_fd = -1;
+		frontend->journal_fd = frontend->xentop_fd = -1;
 		err = map_journal(disk, config, journal, frontend);
 	}
+	if (!err && others_use_it(disk, config))
+		err = -EBUSY;
 	if (err) {
 		close_fds(fds, config->nr_queues);
 		goto err_free;
@@ -526,14 +560,18 @@ int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds 
 	config->copy_max = disk->copy_max;
 	config->poll_ns = disk->poll_ns;
 	config->persistent &= config->way == DATA_PERSISTENT;
+	config->changed = xentop < 0 ? NULL : show_numbers;
+	config->changed_context = frontend;
 	err = connect_frontend(disk, config, fds, frontend);
 	if (err)
 		goto err_free;
 	frontend->journal_fd = journal;
+	frontend->xentop_fd = xentop;
 	frontend->disk = disk;
 	frontend->next = disk->frontends;
 	disk->frontends = frontend;
 	say_connected(frontend);
+	show_numbers(frontend);
 	return 0;
 
 err_free:

@@ -30,6 +30,7 @@ struct frontend {
 	int journal_fd;			/* -1: none */
 	struct journal_head *journal;
 	size_t journal_bytes;
+	int xentop_fd;			/* where our numbers are shown (xentop.h); -1: nowhere */
 	/* Who asked to disconnect, and is told when that is done; or NULL. */
 	void (*closed)(void *context);
 	void *closed_context;
@@ -76,6 +77,7 @@ struct disk_options {
 	const char *path;		/* for people */
 	bool readonly;
 	bool lock_later;		/* the image is another disk's for a while */
+	bool flush_failed;		/* in the tapdisk whose place this one takes */
 	uint32_t sector_bytes;		/* 512 or 4096 */
 	/* Filters of this process, above those of this disk (filter/filter.h). */
 	const char *const *outer_filters;
@@ -106,12 +108,12 @@ int disk_close(struct disk *disk, enum vbd_end how, void (*idle)(void *context),
 
 /*
  * Takes over @fds, as many as @config has queues, in any case, and @journal, a
- * memfd or -1, on success. The options of the disk are filled in. 0, -EALREADY,
- * -ENODEV (no image), -EBUSY (I/O of the tapdisk that left the journal is under
- * way, or of another domain that has the same image to write), -errno.
+ * memfd or -1, and @xentop, a file or -1, on success. The options of the disk are filled
+ * in. 0, -EALREADY, -ENODEV (no image), -EBUSY (I/O of the tapdisk that left the journal
+ * is under way, or of another domain that has the same image to write), -errno.
  */
 int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds *fds,
-		 int journal);
+		 int journal, int xentop);
 
 /* The frontend, or NULL. */
 const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, uint32_t devid);

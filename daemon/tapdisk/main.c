@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,6 @@ struct process {
 	struct loop_source signals;
 	struct tapdisk tapdisk;
 	struct server *server;
-	bool leaving;			/* told to make room for another one */
 };
 
 static const char usage[] =
@@ -90,10 +90,41 @@ static void add_filter(struct options *options, const char *text)
 	options->nr_filters++;
 }
 
-static void misused(void)
+__attribute__((format(printf, 1, 2), noreturn))
+static void refuse(const char *format, ...)
 {
-	fputs(usage, stderr);
+	char why[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	log_error("%s; see tapdisk(8)", why);
 	exit(EINVAL);
+}
+
+static void set_option(struct options *options, int option, const char *value)
+{
+	uint32_t number;
+
+	switch (option) {
+	case 'd':
+		if (data_way_parse(value, &options->way))
+			refuse("--data=%s is none of auto, map, copy and persistent", value);
+		break;
+	case 'p':
+		if (parse_u32(value, POLL_US_MAX, &options->poll_us))
+			refuse("--poll=%s is not a number of microseconds from 0 to %u", value,
+			       POLL_US_MAX);
+		break;
+	case 'r':
+		if (parse_u32(value, INT32_MAX, &number))
+			refuse("--ready-fd=%s is not the number of a descriptor", value);
+		options->ready_fd = (int)number;
+		break;
+	default:
+		add_filter(options, value);
+	}
 }
 
 /* Exits on anything but a start. */
@@ -108,36 +139,30 @@ static void parse_options(int argc, char **argv, struct options *options)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	int option;
+	int option, at;
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	for (;;) {
+		at = optind;
+		option = getopt_long(argc, argv, "+:", long_options, NULL);
+		if (option < 0)
+			break;
 		switch (option) {
-		case 'd':
-			if (data_way_parse(optarg, &options->way))
-				misused();
-			break;
-		case 'p':
-			if (parse_u32(optarg, POLL_US_MAX, &options->poll_us))
-				misused();
-			break;
-		case 'r':
-			options->ready_fd = atoi(optarg);
-			break;
-		case 'f':
-			add_filter(options, optarg);
-			break;
 		case 'V':
 			puts("tapdisk " XENTAP_VERSION);
 			exit(0);
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
+		case ':':
+			refuse("option %s needs a value", argv[at]);
+		case '?':
+			refuse("there is no option %s", argv[at]);
 		default:
-			misused();
+			set_option(options, option, optarg);
 		}
 	}
 	if (optind != argc)
-		misused();
+		refuse("unexpected argument %s", argv[optind]);
 }
 
 static void disk_closed(void *context)
@@ -164,7 +189,7 @@ static void signal_ready(struct loop_source *source)
 		return;
 	if (info.ssi_signo == SIGHUP)
 		how = VBD_LEAVE;
-	process->leaving = how == VBD_LEAVE;
+	process->tapdisk.leaving = how == VBD_LEAVE;
 	log_info("signal %u: ending%s", info.ssi_signo,
 		 how == VBD_LEAVE ? "; guests wait for another tapdisk" : "");
 	process->tapdisk.stopping = true;
@@ -231,6 +256,7 @@ int main(int argc, char **argv)
 	static struct options options = { .ready_fd = -1, .way = DATA_AUTO };
 	int err;
 
+	log_init("tapdisk", false);
 	parse_options(argc, argv, &options);
 	log_init("tapdisk", options.ready_fd >= 0);
 	if (geteuid() != 0) {
@@ -251,7 +277,7 @@ int main(int argc, char **argv)
 		err = loop_run(&process.loop);
 	}
 	if (process.server)
-		server_destroy(process.server, !err && !process.leaving);
+		server_destroy(process.server, !err && !process.tapdisk.leaving);
 	fd_close(&process.signals.fd);
 	loop_uninit(&process.loop);
 	return -err;

@@ -61,9 +61,11 @@ static void client_gone(struct client *client)
 		client_free(client);
 }
 
+/* Replies come in the order of the requests: the next one waits in the socket. */
 void client_hold(struct client *client)
 {
 	client->held++;
+	loop_remove(client->server->loop, &client->source);
 }
 
 static void send_reply(struct client *client, struct ctl_msg *reply)
@@ -72,6 +74,11 @@ static void send_reply(struct client *client, struct ctl_msg *reply)
 
 	if (client->source.fd >= 0)
 		err = ctl_msg_send(client->source.fd, reply);
+	/* Of many frontends there may be more to say than a message holds. */
+	if (err == -EMSGSIZE) {
+		ctl_reply_error(reply, EMSGSIZE, "the reply is too long for one message");
+		err = ctl_msg_send(client->source.fd, reply);
+	}
 	ctl_msg_clear(reply);
 	if (err) {
 		log_warning("cannot answer on the control socket: %s", strerror(-err));
@@ -82,9 +89,9 @@ static void send_reply(struct client *client, struct ctl_msg *reply)
 void client_reply(struct client *client, struct ctl_msg *reply)
 {
 	client->held--;
-	if (client->source.fd < 0 && !client->held) {
+	if (loop_add(client->server->loop, &client->source)) {
 		ctl_msg_clear(reply);
-		client_free(client);
+		client_gone(client);
 		return;
 	}
 	send_reply(client, reply);

@@ -8,9 +8,9 @@
 #define SLOTS_PER_REQUEST	16u
 #define SLOTS_MIN		512u	/* two of the largest requests */
 #define SLOTS_MAX		4096u
-#define POOL_MIN		128u
+#define POOL_MIN		256u	/* the largest request, should nothing else do */
 #define POOL_MIN_ALONE		512u	/* when everything is copied */
-#define POOL_MAX		1024u
+#define POOL_MAX		1024u	/* of all queues together, but for these least */
 #define POOL_PER_REQUEST	33u	/* 128 KiB, not aligned */
 #define PERSISTENT_PER_REQUEST	33u	/* Linux: 32 segments and a page of their list */
 #define PERSISTENT_MAX		4096u
@@ -55,10 +55,12 @@ void data_shape(const struct data_config *config, uint32_t entries, struct xenio
 	uint32_t slots = clamp(entries * SLOTS_PER_REQUEST, SLOTS_MIN, SLOTS_MAX);
 	uint32_t pages = config->copy_max / XENIO_SLOT_BYTES + 1;
 	uint32_t pool_min = config->way == DATA_COPY ? POOL_MIN_ALONE : POOL_MIN;
+	uint32_t pool_max = clamp(POOL_MAX / config->nr_queues, pool_min, POOL_MAX);
 
 	shape->nr_slots[XENIO_RO] = slots;
 	shape->nr_slots[XENIO_RW] = slots + nr_persistent(config, entries);
-	shape->nr_pool = clamp(entries * clamp(pages, 1, POOL_PER_REQUEST), pool_min, POOL_MAX);
+	shape->nr_pool = clamp(entries * clamp(pages, 1, POOL_PER_REQUEST), pool_min,
+			       pool_max);
 }
 
 int data_init(struct data *data, const struct data_config *config, struct xenio *xenio,
@@ -117,7 +119,6 @@ static bool try(struct data *data, struct request *request, enum data_way way)
 static bool find_way(struct data *data, struct request *request)
 {
 	const struct data_config *config = &data->config;
-	bool small = request->bytes <= config->copy_max;
 
 	if (config->persistent && (config->way == DATA_PERSISTENT || config->way == DATA_AUTO) &&
 	    try(data, request, DATA_PERSISTENT))
@@ -128,8 +129,10 @@ static bool find_way(struct data *data, struct request *request)
 	if (config->way == DATA_MAP && xenio_maps(data->xenio))
 		return request->avoid & 1u << DATA_MAP ? try(data, request, DATA_COPY) :
 			try(data, request, DATA_MAP);
-	return try(data, request, small ? DATA_COPY : DATA_MAP) ||
-	       try(data, request, small ? DATA_MAP : DATA_COPY);
+	/* Who finds no room in the pool waits: mapping costs more than that takes. */
+	if (request->bytes <= config->copy_max && !(request->avoid & 1u << DATA_COPY))
+		return try(data, request, DATA_COPY);
+	return try(data, request, DATA_MAP) || try(data, request, DATA_COPY);
 }
 
 int data_begin(struct data *data, struct request *request)

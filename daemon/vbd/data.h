@@ -31,6 +31,7 @@ struct data_config {
 	enum data_way way;
 	uint32_t copy_max;	/* bytes */
 	bool persistent;	/* the frontend promised to use the same grants again */
+	uint32_t nr_queues;	/* of the frontend; each has data of its own */
 };
 
 struct data {

@@ -628,6 +628,7 @@ static void run_pass(struct loop_task *task)
 	if (!queue->running)
 		return;
 	stats_add(&queue->stats.passes, 1);
+	news_note(&queue->news);
 	if (!queue->closing && !patience_rests(&queue->patience))
 		take_requests(queue);
 	fetch_segments(queue);
@@ -697,6 +698,7 @@ static void close_if_idle(struct queue *queue)
 		return;
 	queue->xenio->ops->ring_unmap(queue->xenio, queue->config->nr_pages);
 	patience_stop(&queue->patience, &queue->worker->timers);
+	news_stop(&queue->news);
 	queue_ignore(queue);
 	queue->closed = true;
 	/* The last word of this thread: the memory is gone soon after. */
@@ -854,13 +856,14 @@ int queue_init(struct queue *queue, const struct vbd_config *config, unsigned in
 {
 	const struct data_config data = {
 		.domid = config->domid, .way = config->way, .copy_max = config->copy_max,
-		.persistent = config->persistent,
+		.persistent = config->persistent, .nr_queues = config->nr_queues,
 	};
 	uint32_t entries = ring_entries(config->protocol, config->nr_pages);
 	int err;
 
 	set_up(queue, config, place);
 	poller_init(&queue->poller, config->poll_ns);
+	news_init(&queue->news, config, place->worker, home);
 	queue->store = store;
 	queue->home = home;
 	queue->journal = journal_queue(config->journal, index);

@@ -11,6 +11,7 @@
 #include "vbd/data.h"
 #include "vbd/gate.h"
 #include "vbd/journal.h"
+#include "vbd/news.h"
 #include "vbd/patience.h"
 #include "vbd/poller.h"
 #include "vbd/request.h"
@@ -66,6 +67,7 @@ struct queue {
 	void (*on_closed)(struct queue *queue);	/* at home */
 
 	struct vbd_stats stats;
+	struct news news;		/* of these */
 	struct log_limit *complaints;
 };
 

@@ -23,7 +23,7 @@ struct vbd_stats {
 	uint64_t events, notifies;		/* from, to the frontend */
 	uint64_t passes;
 	uint64_t polls;			/* passes that followed another one at once, looking out */
-	uint64_t batches;			/* calls to the module for maps */
+	uint64_t batches;			/* calls to the module to map or unmap */
 	uint64_t grants;			/* mapped */
 	uint64_t drains;			/* pages that I/O still held */
 	uint64_t copy_calls;			/* calls to the module for copies */
@@ -32,7 +32,7 @@ struct vbd_stats {
 	uint64_t persistent_grants;		/* mapped now */
 	uint64_t persistent_evicted;
 	uint64_t fallbacks;			/* requests moved anew, another way */
-	uint64_t waits;				/* requests that found no room at once */
+	uint64_t waits;				/* passes that left a request without room */
 	uint64_t merged;			/* segments that became one with the one before */
 };
 

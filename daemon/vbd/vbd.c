@@ -30,7 +30,7 @@ static struct data_config data_config(const struct vbd_config *config)
 {
 	return (struct data_config){
 		.domid = config->domid, .way = config->way, .copy_max = config->copy_max,
-		.persistent = config->persistent,
+		.persistent = config->persistent, .nr_queues = config->nr_queues,
 	};
 }
 
@@ -269,6 +269,17 @@ struct vbd_stats vbd_stats(const struct vbd *vbd)
 	for (i = 0; i < vbd->config.nr_queues; i++)
 		add_up(&sum, &vbd->queues[i].stats);
 	return sum;
+}
+
+bool vbd_is_quiet(const struct vbd *vbd)
+{
+	unsigned int i;
+
+	for (i = 0; i < vbd->config.nr_queues; i++)
+		if (stats_read(&vbd->queues[i].stats.outstanding) ||
+		    !ring_is_empty(&vbd->queues[i].ring))
+			return false;
+	return true;
 }
 
 const struct xenio *vbd_xenio(const struct vbd *vbd, unsigned int queue)

@@ -44,6 +44,12 @@ struct vbd_config {
 	 */
 	struct journal_head *journal;
 	bool resume;				/* filled in: there is something to take up */
+	/*
+	 * Called at home soon after something changed in vbd_stats(), twice a second at most
+	 * for each queue, and not after the end (vbd_close()); NULL: no need.
+	 */
+	void (*changed)(void *context);
+	void *changed_context;
 };
 
 /*
@@ -92,6 +98,8 @@ const struct vbd_config *vbd_config(const struct vbd *vbd);
 /* The sum over all queues, as of now. */
 struct vbd_stats vbd_stats(const struct vbd *vbd);
 struct vbd_stats vbd_queue_stats(const struct vbd *vbd, unsigned int queue);
+/* Whether no request is in flight, nor waits in a ring. Not after vbd_close(). */
+bool vbd_is_quiet(const struct vbd *vbd);
 const struct xenio *vbd_xenio(const struct vbd *vbd, unsigned int queue);
 
 #endif /* VBD_VBD_H */

@@ -148,6 +148,12 @@ int ring_waiting(struct ring *ring)
 	return (int)waiting;
 }
 
+bool ring_is_empty(const struct ring *ring)
+{
+	return ring->halted ||
+	       head(ring)->req_prod == __atomic_load_n(&ring->req_cons, __ATOMIC_RELAXED);
+}
+
 /*
  * The one copy (XSA-155): each word is read once, by a volatile access that
  * the compiler can neither repeat nor leave out.

@@ -111,6 +111,9 @@ int ring_resume(struct ring *ring, uint32_t req_cons);
  */
 int ring_waiting(struct ring *ring);
 
+/* Whether all requests are taken, or nobody will; on any thread, as of now. */
+bool ring_is_empty(const struct ring *ring);
+
 /* Copy the next request, one of those that ring_waiting() counted. */
 void ring_take(struct ring *ring, struct blkif_entry *copy);
 /* What such a copy says; nothing of it is checked. */

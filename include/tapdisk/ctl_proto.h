@@ -16,7 +16,8 @@
  * Reply:    {"v": 1, "errno": 0, ...}
  *       or  {"v": 1, "errno": N, "error": "one sentence"}, N a Linux errno
  * Unknown members are ignored; a missing or ill-typed one is EINVAL, another
- * version EPROTONOSUPPORT, an unknown command EOPNOTSUPP.
+ * version EPROTONOSUPPORT, an unknown command EOPNOTSUPP, a reply that would be longer
+ * than CTL_MSG_MAX EMSGSIZE.
  *
  * cmd         members (descriptors)            reply members (descriptors)
  * ----------  -------------------------------  ---------------------------
@@ -29,11 +30,14 @@
  *             the disk is attached. EEXIST: a disk is attached already
  * "open"      "minor", "type", "path",         "nbd": bool, it is served
  *             "readonly": bool (image)
- *             path is for people and "list"; the image is the descriptor.
+ *             path is for people and "list", and shorter than PATH_MAX; the image
+ *             is the descriptor.
  *             EALREADY: an image is open. May also have "sector_size", 512
  *             (if absent) or 4096: the unit of the guest's requests; and
  *             "lock_later": bool, the image is another disk's, whose guest runs
  *             no more: lock it (image/lock.h) as soon as that one is gone; and
+ *             "flush_failed": bool, a flush failed in the tapdisk whose place this one
+ *             takes ("stats" says it): refuse writes from the beginning; and
  *             "data": "auto" | "map" | "copy" | "persistent", how the guest's
  *             data is moved; and
  *             "filters": ["NAME:KEY=VALUE,..."], the first to see a request
@@ -61,8 +65,8 @@
  *                                              "barrier": bool,
  *                                              "persistent": bool,
  *                                              "max_indirect_segments",
- *                                              "journal": bool, whether
- *                                              "connect" may have one
+ *                                              "journal", "xentop": bool,
+ *                                              whether "connect" may have one
  * "resize"    "minor"                          "sectors" (of 512 bytes)
  *             uses all of an image that has grown; EINVAL: it has shrunk
  * "connect"   "minor", "domid", "devid",       -
@@ -85,7 +89,9 @@
  *             so that it keeps its size, which the sender keeps as well: zeros at
  *             first, and then what the tapdisk left in it that served the same
  *             ring before and was killed. EBUSY: I/O of that one is still under
- *             way, or another domain's, whose image it is as well, try again
+ *             way, or another domain's, whose image it is as well, try again.
+ *             With a member "xentop": true, the descriptor behind the queues' is a
+ *             file to be written: what libxenstat reads of a vbd3 disk goes there
  * "journal"   "minor", "domid", "devid"        "arenas": [{"base", "slots"}],
  *                                              two for each queue (the
  *                                              memfd, one for each arena)

@@ -90,6 +90,7 @@ void rig_attach(struct rig *rig)
 		.readonly = rig->readonly, .discard = rig->discard,
 		.persistent = rig->way == DATA_PERSISTENT,
 		.way = rig->way, .copy_max = rig->copy_max, .poll_ns = rig->poll_ns,
+		.changed = rig->changed, .changed_context = rig,
 	};
 	uint32_t i, k;
 

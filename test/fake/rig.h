@@ -49,6 +49,7 @@ struct rig {
 	enum data_way way;
 	uint32_t copy_max;
 	uint64_t poll_ns;
+	void (*changed)(void *rig);	/* its numbers; or NULL */
 
 	int kick_fds[VBD_QUEUES_MAX];
 	struct front fronts[VBD_QUEUES_MAX];

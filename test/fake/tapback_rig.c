@@ -124,7 +124,7 @@ void tapdisk_start(struct world *world)
 	struct sockaddr_un addr;
 
 	socket_path(world, &addr);
-	world->tapdisk = (struct fake_tapdisk){ .connection = -1, .journal = -1 };
+	world->tapdisk = (struct fake_tapdisk){ .connection = -1, .journal = -1, .shown = -1 };
 	world->tapdisk.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	assert_int_equal(bind(world->tapdisk.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(world->tapdisk.listener, 4), 0);
@@ -138,6 +138,7 @@ void tapdisk_die(struct world *world)
 	fd_close(&world->tapdisk.listener);
 	fd_close(&world->tapdisk.connection);
 	fd_close(&world->tapdisk.journal);
+	fd_close(&world->tapdisk.shown);
 	world->tapdisk.connected = false;
 	unlink(addr.sun_path);
 }
@@ -179,6 +180,19 @@ static void take_journal(struct fake_tapdisk *tapdisk, const struct ctl_msg *req
 	set_journal(tapdisk, CTL_JOURNAL_SERVING);
 }
 
+/* Its place is behind the descriptors of the queues. */
+static void take_shown(struct fake_tapdisk *tapdisk, const struct ctl_msg *request)
+{
+	unsigned int nr = request->nr_fds - 1 - ctl_has(request, "journal");
+
+	fd_close(&tapdisk->shown);
+	if (!ctl_has(request, "xentop"))
+		return;
+	assert_true(tapdisk->shows);
+	tapdisk->shown = fcntl(request->fds[nr], F_DUPFD_CLOEXEC, 0);
+	assert_true(tapdisk->shown >= 0);
+}
+
 static void answer_connect(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
 			   struct ctl_msg *reply)
 {
@@ -201,9 +215,11 @@ static void answer_connect(struct fake_tapdisk *tapdisk, const struct ctl_msg *r
 	assert_true(json_object_object_get_ex(request->json, "queues", &queues));
 	tapdisk->nr_queues = json_object_array_length(queues);
 	assert_int_equal(request->nr_fds, (ctl_has(request, "gntdev") ? 2 : 3) *
-			 tapdisk->nr_queues + ctl_has(request, "journal"));
+			 tapdisk->nr_queues + ctl_has(request, "journal") +
+			 ctl_has(request, "xentop"));
 	assert_int_equal(ctl_has(request, "journal"), tapdisk->journals);
 	take_journal(tapdisk, request);
+	take_shown(tapdisk, request);
 	queue.json = json_object_array_get_idx(queues, 0);
 	assert_true(json_object_object_get_ex(queue.json, "grefs", &grefs));
 	tapdisk->nr_grefs = json_object_array_length(grefs);
@@ -261,6 +277,8 @@ static void answer(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
 		ctl_set_bool(reply, "discard_secure", true);
 		if (tapdisk->journals)
 			ctl_set_bool(reply, "journal", true);
+		if (tapdisk->shows)
+			ctl_set_bool(reply, "xentop", true);
 	} else if (!strcmp(cmd, "journal")) {
 		answer_journal(tapdisk, reply);
 	} else if (!strcmp(cmd, "arena")) {
@@ -278,6 +296,7 @@ static void answer(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
 		if (!tapdisk->connected)
 			ctl_reply_error(reply, ENOTCONN, "not connected");
 		set_journal(tapdisk, CTL_JOURNAL_ENDED);
+		fd_close(&tapdisk->shown);
 		tapdisk->connected = false;
 	}
 }
@@ -338,7 +357,8 @@ void start_tapback(struct world *world)
 	assert_int_equal(loop_init(&world->loop), 0);
 	world->tapback = (struct tapback){
 		.loop = &world->loop, .store = &world->store, .run_dir = world->dir,
-		.max_queues = 4,
+		.xentop_dir = world->dir, .max_queues = 4,
+		.first = &world->devices.first,
 	};
 	assert_int_equal(devices_init(&world->devices, &world->tapback), 0);
 }

@@ -50,6 +50,8 @@ struct fake_tapdisk {
 	int journal;			/* -1: none was given */
 	int resumed;			/* times that there was something in it */
 	int busy;			/* times that it answers "connect" with EBUSY first */
+	bool shows;			/* it says that it writes a file for xentop, */
+	int shown;			/* and was given this one; -1: none */
 };
 
 /* What another tapdisk would be started for. */

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Numbers in foreign text, and limits on messages that a guest can cause. */
+/* Numbers in foreign text, foreign text itself, and limits on messages that a guest can cause. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/text.h"
 
 static void numbers_that_are_refused(void **state)
 {
@@ -48,6 +50,39 @@ static void numbers_that_are_taken(void **state)
 	assert_true(big == UINT64_MAX);
 }
 
+static void what_may_be_shown(void **state)
+{
+	static const struct {
+		const char *text, *clean;
+	} rows[] = {
+		{ "", "" }, { "aio:/srv/x y.img~", "aio:/srv/x y.img~" },
+		{ "a\nb\tc\033[2J\x7f\x01", "a?b?c?[2J??" },
+		/* The first and the last of each length, and what is beside them. */
+		{ "\xc2\xa0\xdf\xbf", "\xc2\xa0\xdf\xbf" },
+		{ "\xe0\xa0\x80\xef\xbf\xbf", "\xe0\xa0\x80\xef\xbf\xbf" },
+		{ "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf" },
+		{ "\xed\x9f\xbf\xee\x80\x80", "\xed\x9f\xbf\xee\x80\x80" },
+		{ "\xc0\x80\xc1\xbf", "????" }, { "\xe0\x9f\xbf", "???" },
+		{ "\xf0\x8f\xbf\xbf", "????" }, { "\xf4\x90\x80\x80", "????" },
+		{ "\xf5\x80\xff", "???" }, { "\xed\xa0\x80", "???" },
+		/* Some terminals take this for an escape and a bracket. */
+		{ "\xc2\x9b", "??" },
+		/* Cut off, and in the middle. */
+		{ "x\xe9.img", "x?.img" }, { "\xc3", "?" }, { "\xe2\x82", "??" },
+		{ "\xf0\x9f\x98", "???" }, { "\xe2\x82.", "??." }, { "\x82", "?" },
+	};
+	char *copy;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		copy = text_clean_copy(rows[i].text);
+		assert_string_equal(copy, rows[i].clean);
+		free(copy);
+	}
+	assert_null(text_clean_copy(NULL));
+}
+
 static void a_burst_passes_then_messages_are_dropped(void **state)
 {
 	struct log_limit limit = { .burst = 3 };
@@ -69,6 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_that_are_refused),
 		cmocka_unit_test(numbers_that_are_taken),
+		cmocka_unit_test(what_may_be_shown),
 		cmocka_unit_test(a_burst_passes_then_messages_are_dropped),
 	};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The life of a disk: frontends come and go, and the last one's end may be its own. */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -31,7 +32,8 @@ int xenio_gntdev_create(struct xenio_fds *fds, const struct xenio_shape *shape,
 	return xenio_xentap_create(fds, shape, domid, port, out);
 }
 
-static unsigned int slow_writes;	/* 1: yes */
+static unsigned int slow_ms;		/* of each write; 0: none is */
+static int xentop_fd = -1;		/* where the next frontend shows its numbers */
 
 static int open_image_again(const struct rig *rig)
 {
@@ -43,16 +45,18 @@ static int open_image_again(const struct rig *rig)
 
 static struct disk *make_disk_of(struct rig *rig, bool lock_later, int nbd_fd)
 {
-	const char *const filters[] = { "fault:op=write,delay_ms=200" };
+	char filter[64];
+	const char *const filters[] = { filter };
 	const struct disk_options options = {
 		.type = "aio", .path = "image", .sector_bytes = 512, .way = DATA_AUTO,
 		.copy_max = DATA_COPY_MAX_DEFAULT, .lock_later = lock_later,
-		.nbd_fd = nbd_fd, .filters = filters, .nr_filters = slow_writes,
+		.nbd_fd = nbd_fd, .filters = filters, .nr_filters = slow_ms != 0,
 	};
 	char name[] = "marker.XXXXXX", why[512];
 	int marker = mkstemp(name);
 	struct disk *disk;
 
+	snprintf(filter, sizeof(filter), "fault:op=write,delay_ms=%u", slow_ms);
 	unlink(name);
 	assert_int_equal(disk_attach(&rig->loop, 3, marker, &disk), 0);
 	assert_int_equal(disk_open(disk, &options, open_image_again(rig), why, sizeof(why)), 0);
@@ -85,7 +89,7 @@ static int try_connect_domain(struct rig *rig, struct disk *disk, uint32_t domid
 		front_init(front, &rig->guest, BLKIF_NATIVE, gref, 1);
 		front->kick_fd = rig->kick_fds[first + i];
 	}
-	return disk_connect(disk, &config, fds, journal);
+	return disk_connect(disk, &config, fds, journal, xentop_fd);
 }
 
 static int try_connect(struct rig *rig, struct disk *disk, uint32_t nr_queues, int journal)
@@ -265,13 +269,15 @@ static void a_guest_under_a_new_number_comes_after_the_old_one(void **state)
 	int calls = 0;
 
 	rig_disconnect(rig);
-	slow_writes = 1;
+	slow_ms = 200;
 	ending = make_disk(rig);
-	slow_writes = 0;
+	slow_ms = 0;
 	connect_disk(rig, ending, 1);
 	memset(fake_guest_page(&rig->guest, DATA_GREF), 0x01, XENIO_SLOT_BYTES);
 	memset(fake_guest_page(&rig->guest, DATA_GREF + 1), 0x02, XENIO_SLOT_BYTES);
+	/* It is in the ring, then it is taken. */
 	rig_send(rig, 0, &write);
+	assert_int_equal(try_connect_domain(rig, ending, DOMID + 1, 1, 1, -1), -EBUSY);
 	run_for(rig, 20);
 	assert_int_equal(try_connect_domain(rig, ending, DOMID + 1, 1, 1, -1), -EBUSY);
 	assert_true(rig_turn(rig, 0, &response));
@@ -429,6 +435,165 @@ static void a_socket_that_does_not_listen(void **state)
 	assert_int_equal(calls, 2);
 }
 
+/* ---- numbers for xentop ---- */
+
+/* The whole of it, as libxenstat looks at it. */
+struct shown {
+	uint32_t version, pad;
+	uint64_t outstanding, reads, reads_ended, read_sectors, read_us, writes, writes_ended;
+	uint64_t write_sectors, write_us, errors, flags;
+};
+
+static struct shown shown(int fd)
+{
+	struct shown numbers;
+
+	assert_int_equal(pread(fd, &numbers, sizeof(numbers), 0), 96);
+	assert_int_equal(numbers.version, 1);
+	return numbers;
+}
+
+/* A frontend that shows its numbers; where. */
+static int connect_shown(struct rig *rig, uint32_t nr_queues)
+{
+	int fd = memfd_create("xentop", MFD_CLOEXEC);
+
+	xentop_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	connect_disk(rig, ending, nr_queues);
+	xentop_fd = -1;
+	return fd;
+}
+
+static void expect_reads(struct rig *rig, int fd, uint64_t nr)
+{
+	int turns = 0;
+
+	while (shown(fd).reads != nr && turns++ < PATIENCE_MS)
+		run_for(rig, 1);
+	assert_int_equal(shown(fd).reads, nr);
+}
+
+static void end_disk(struct rig *rig)
+{
+	int calls = 0;
+
+	assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
+	wait_call(rig, &calls);
+}
+
+static void send_and_wait(struct rig *rig, unsigned int queue, const struct blkif_request *request)
+{
+	struct front_response response;
+
+	rig_send(rig, queue, request);
+	assert_true(rig_turn(rig, queue, &response));
+	assert_int_equal(response.status, BLKIF_OKAY);
+}
+
+static void numbers_are_shown_and_nobody_is_woken_for_them(void **state)
+{
+	struct blkif_request read = pages(BLKIF_READ, 1, 80, DATA_GREF, 2);
+	struct blkif_request write = pages(BLKIF_WRITE, 2, 160, DATA_GREF, 1);
+	struct rig *rig = *state;
+	struct shown numbers;
+	unsigned int round;
+	int fd;
+
+	rig_disconnect(rig);
+	ending = make_disk(rig);
+	fd = connect_shown(rig, 1);
+	/* At once, since a file without a version is none. */
+	assert_int_equal(shown(fd).reads, 0);
+	for (round = 1; round <= 2; round++) {
+		struct pollfd loop = { .fd = rig->loop.epoll_fd, .events = POLLIN };
+
+		send_and_wait(rig, 0, &write);
+		send_and_wait(rig, 0, &read);
+		expect_reads(rig, fd, round);
+		/* Some of the last passes may be news, too. */
+		run_for(rig, 700);
+		assert_int_equal(poll(&loop, 1, 1200), 0);
+	}
+	numbers = shown(fd);
+	assert_int_equal(numbers.outstanding, 0);
+	assert_int_equal(numbers.reads_ended, 2);
+	assert_int_equal(numbers.read_sectors, 2 * 16);
+	assert_int_equal(numbers.writes, 2);
+	assert_int_equal(numbers.writes_ended, 2);
+	assert_int_equal(numbers.write_sectors, 2 * 8);
+	assert_int_equal(numbers.errors | numbers.flags | numbers.pad, 0);
+	end_disk(rig);
+	close(fd);
+}
+
+/* Between the two looks nothing but the I/O's end wakes anybody. */
+static void what_ends_late_is_shown_too(void **state)
+{
+	struct blkif_request write = pages(BLKIF_WRITE, 2, 160, DATA_GREF, 1);
+	struct rig *rig = *state;
+	int fd, turns = 0;
+
+	rig_disconnect(rig);
+	slow_ms = 1200;
+	ending = make_disk(rig);
+	slow_ms = 0;
+	fd = connect_shown(rig, 1);
+	rig_send(rig, 0, &write);
+	while (!shown(fd).outstanding && turns++ < PATIENCE_MS)
+		run_for(rig, 1);
+	assert_int_equal(shown(fd).outstanding, 1);
+	assert_int_equal(shown(fd).writes, 0);
+	while (shown(fd).outstanding && turns++ < PATIENCE_MS)
+		run_for(rig, 1);
+	assert_int_equal(shown(fd).outstanding, 0);
+	assert_int_equal(shown(fd).writes, 1);
+	end_disk(rig);
+	close(fd);
+}
+
+/* Each of them may have a thread, and end while its news is on its way. */
+static void numbers_are_of_all_queues(void **state)
+{
+	struct rig *rig = *state;
+	unsigned int round, queue;
+
+	rig_disconnect(rig);
+	for (round = 0; round < 4; round++) {
+		int fd;
+
+		ending = make_disk(rig);
+		fd = connect_shown(rig, 3);
+		for (queue = 0; queue < 3; queue++) {
+			struct blkif_request read = pages(BLKIF_READ, queue, 80, DATA_GREF, 1);
+
+			send_and_wait(rig, queue, &read);
+		}
+		if (round % 2)
+			expect_reads(rig, fd, 3);
+		else
+			/* The threads' timers are due, and nobody here has listened. */
+			usleep(round ? 600000 : 0);
+		end_disk(rig);
+		close(fd);
+	}
+}
+
+static void what_cannot_be_written_is_not_missed(void **state)
+{
+	struct blkif_request read = pages(BLKIF_READ, 1, 80, DATA_GREF, 1);
+	struct rig *rig = *state;
+
+	rig_disconnect(rig);
+	ending = make_disk(rig);
+	xentop_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	connect_disk(rig, ending, 1);
+	xentop_fd = -1;
+	assert_int_equal(ending->frontends->xentop_fd, -1);
+	send_and_wait(rig, 0, &read);
+	run_for(rig, 700);
+	end_disk(rig);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -443,6 +608,10 @@ int main(void)
 		TEST(a_journal_is_taken_up_when_no_io_is_left),
 		TEST(a_guest_and_an_nbd_client),
 		TEST(a_socket_that_does_not_listen),
+		TEST(numbers_are_shown_and_nobody_is_woken_for_them),
+		TEST(what_ends_late_is_shown_too),
+		TEST(numbers_are_of_all_queues),
+		TEST(what_cannot_be_written_is_not_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

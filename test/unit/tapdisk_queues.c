@@ -3,9 +3,11 @@
  * Several queues of one frontend, all in one thread or each in its own. Built a
  * second time for ThreadSanitizer.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 
+#include "base/clock.h"
 #include "fake/rig.h"
 
 static void use_queues(struct rig *rig, uint32_t nr_queues, uint32_t nr_pages, bool threaded,
@@ -225,6 +227,80 @@ static void a_failed_flush_is_seen_by_all_queues(void **state)
 	use_queues(rig, 1, 1, false, DATA_MAP);
 }
 
+static struct vbd_stats heard;
+static unsigned int times_heard;
+
+static void hear(void *context)
+{
+	const struct rig *rig = context;
+
+	heard = vbd_stats(rig->vbd);
+	times_heard++;
+}
+
+/* In the loop of home, which has nothing else to do. */
+static void listen_to(struct rig *rig, uint64_t reads)
+{
+	int turns = 0;
+
+	while (heard.reads != reads && turns++ < PATIENCE_MS)
+		assert_int_equal(loop_once(&rig->loop, 1), 0);
+	assert_int_equal(heard.reads, reads);
+}
+
+/* All that changes is heard, and then nothing any more. */
+static void news_of_all_queues_reaches_home(void **state)
+{
+	struct rig *rig = *state;
+	struct pollfd home = { .fd = rig->loop.epoll_fd, .events = POLLIN };
+	unsigned int threaded, round, q, i;
+
+	rig->changed = hear;
+	for (threaded = 0; threaded < 2; threaded++) {
+		use_queues(rig, 4, 1, threaded, DATA_AUTO);
+		for (round = 1; round <= 2; round++) {
+			for (q = 0; q < 4; q++)
+				send_reads(rig, q, 8);
+			for (q = 0; q < 4; q++)
+				await_reads(rig, q, 8);
+			listen_to(rig, 32 * round);
+			for (i = 0; i < 700; i++)
+				assert_int_equal(loop_once(&rig->loop, 1), 0);
+			times_heard = 0;
+			assert_int_equal(poll(&home, 1, 1200), 0);
+			assert_int_equal(loop_once(&rig->loop, 0), 0);
+			assert_int_equal(times_heard, 0);
+		}
+		heard = (struct vbd_stats){ 0 };
+	}
+}
+
+/* Twice a second of each queue, however busy it is; and none after the end. */
+static void news_is_seldom_and_ends_with_the_disk(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t end_ns;
+	unsigned int q;
+
+	rig->changed = hear;
+	use_queues(rig, 4, 1, true, DATA_AUTO);
+	times_heard = 0;
+	end_ns = clock_ns() + 1800000000ull;
+	while (clock_ns() < end_ns) {
+		for (q = 0; q < 4; q++)
+			send_reads(rig, q, 4);
+		for (q = 0; q < 4; q++)
+			await_reads(rig, q, 4);
+	}
+	assert_in_range(times_heard, 4, 4 * 4);
+	/* Some is due, or under way. */
+	rig_disconnect(rig);
+	times_heard = 0;
+	for (q = 0; q < 700; q++)
+		assert_int_equal(loop_once(&rig->loop, 1), 0);
+	assert_int_equal(times_heard, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -237,6 +313,8 @@ int main(void)
 		TEST(barriers_hold_all_queues),
 		TEST(a_barrier_waits_for_other_queues),
 		TEST(a_failed_flush_is_seen_by_all_queues),
+		TEST(news_of_all_queues_reaches_home),
+		TEST(news_is_seldom_and_ends_with_the_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,36 @@ refused_and_forced()
 
 one_tapdisk() { [ "$(tap-ctl list | wc -l)" = 1 ]; }
 
+# What xentop says of the guest's disk: reads and writes, or nothing.
+xentop_numbers()
+{
+	xentop -b -f -x -i 1 >"$WORK/xentop" 2>&1
+	sed -n 's/^VBD Tapdisk3 *51712 .* RD: *\([0-9][0-9]*\) *WR: *\([0-9][0-9]*\) .*/\1 \2/p' "$WORK/xentop"
+}
+
+xentop_counts()
+{
+	local reads writes
+	read -r reads writes <<<"$(xentop_numbers)"
+	[ "${reads:-0}" -gt "$1" ] && [ "${writes:-0}" -gt "$2" ]
+}
+
+# The kernel of dom0 must know the device, too: that is where xentop looks for disks.
+seen_by_xentop()
+{
+	local reads writes
+	[ -e "/sys/bus/xen-backend/devices/vbd3-${GUESTS[one]}-51712" ] ||
+		fail "dom0's kernel has no device for the disk, without which xentop looks for no more"
+	start_work
+	wait_for 10 "xentop shows reads and writes" xentop_counts 0 0
+	read -r reads writes <<<"$(xentop_numbers)"
+	wait_for 20 "xentop shows more of both" xentop_counts "$reads" "$writes"
+	grep '^VBD' "$WORK/xentop"
+	end_work "seen by xentop"
+}
+
+no_xentop_files() { [ -z "$(find /dev/shm -maxdepth 1 -name 'td3-*')" ]; }
+
 crashed()
 {
 	start_work
@@ -122,11 +152,13 @@ make_image "$IMAGE" 16M
 guest_create one pv "$(tap_disk "$IMAGE" xvda)" 'on_reboot = "restart"'
 guest_wait_up one
 RING_PAGES=$(counter mapped)
+seen_by_xentop
 paused
 saved_and_restored
 rebooted
 refused_and_forced
 crashed
+wait_for 15 "no file for xentop is left in /dev/shm" no_xentop_files
 assert_no_grants
 assert_no_zombie
 assert_module_unloads

@@ -1,0 +1,259 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# tap-ctl with real tapdisks, which it starts and ends by itself, and what both say. No
+# guest, no Xen: a mount namespace with a /run and a /dev of its own.
+
+set -u
+BUILD=$(dirname "$(realpath "$0")")
+DAEMON=$BUILD/daemon
+PROGRAMS=$BUILD/prefix/libexec/xentap	# where this tap-ctl looks for tapdisk
+RUN=/run/blktap-control
+
+skip()
+{
+	echo "$*"
+	exit 77
+}
+
+[ "$(id -u)" = 0 ] || skip "needs root, for a tapdisk that gives it up"
+if [ -z "${INSIDE-}" ]; then
+	unshare --mount true 2>/dev/null || skip "no mount namespaces here"
+	INSIDE=1 exec unshare --mount --propagation private "$0"
+fi
+
+fail()
+{
+	echo "FAIL: $*"
+	exit 1
+}
+
+ok() { echo "ok $SECONDS s: $*"; }
+
+end()
+{
+	local socket
+	for socket in "$RUN"/ctl*; do
+		[ ! -S "$socket" ] || kill -KILL "${socket#"$RUN"/ctl}" 2>/dev/null
+	done
+	umount -l -R "$WORK/dev" 2>/dev/null
+	rm -rf "$WORK"
+}
+
+# run COMMAND...: it succeeds; what it prints is in $WORK/output.
+run() { "$@" >"$WORK/output" 2>&1 || fail "$*: $(cat "$WORK/output")"; }
+
+# refused STATUS PATTERN COMMAND...: it fails, with that one sentence.
+refused()
+{
+	local wanted=$1 pattern=$2 status
+	shift 2
+	"$@" >"$WORK/output" 2>&1
+	status=$?
+	[ $status = "$wanted" ] || fail "$*: status $status, not $wanted: $(cat "$WORK/output")"
+	[ "$(wc -l <"$WORK/output")" = 1 ] || fail "$*: not one sentence: $(cat "$WORK/output")"
+	grep -q -- "$pattern" "$WORK/output" || fail "$*: $(cat "$WORK/output")"
+}
+
+ctl() { "$DAEMON/tap-ctl" "$@"; }
+
+# create IMAGE [OPTION...]: pid is set; the minor is 0.
+create()
+{
+	local image=$1
+	shift
+	run ctl create -a "aio:$image" "$@"
+	[ "$(cat "$WORK/output")" = $RUN/tapdisk/tapdisk-0 ] || fail "$(cat "$WORK/output")"
+	pid=$(ctl list | sed -n 's/^pid=\([0-9]*\) minor=0 .*/\1/p')
+	[ -n "$pid" ] || fail "tap-ctl list: $(ctl list)"
+}
+
+# restart OPTION...: pid is set.
+restart()
+{
+	local before=$pid
+	run ctl restart "$@"
+	pid=$(cat "$WORK/output")
+	[ "$pid" != "$before" ] || fail "restart $*: it is still $pid"
+}
+
+destroy()
+{
+	run ctl destroy -p "$pid" -m 0
+	nothing_is_left "destroy"
+}
+
+nothing_is_left()
+{
+	local left
+	left=$(find $RUN ! -type d ! -name instance)
+	[ -z "$left" ] || fail "$1 leaves $left"
+}
+
+is_gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+
+# still_served BY: a restart that was refused has done nothing.
+still_served()
+{
+	[ "$(ctl list | sed 's/ .*//')" = "pid=$1" ] || fail "$1 serves no longer: $(ctl list)"
+	run ctl stats -p "$1" -m 0
+	[ "$(find $RUN -name 'ctl*' | wc -l)" = 1 ] || fail "another tapdisk is left: $(ls $RUN)"
+}
+
+WORK=$(mktemp -d "$BUILD/cli.XXXXXX")
+trap end EXIT
+mount -t tmpfs tmpfs /run
+# One who may be nobody finds the program, wherever the build folder is.
+cp "$DAEMON/tap-ctl" "$DAEMON/tapdisk" /run/
+mkdir -p "$PROGRAMS" "$WORK/dev"
+ln -sf "$DAEMON/tapdisk" "$PROGRAMS/tapdisk"
+grep -q '^tapdisk:' /etc/passwd || {
+	{ cat /etc/passwd && echo 'tapdisk:x:64999:64999::/:/usr/sbin/nologin'; } >"$WORK/passwd"
+	chmod 644 "$WORK/passwd"
+	mount --bind "$WORK/passwd" /etc/passwd
+}
+image=$WORK/disk.img
+truncate -s 4M "$image"
+dd if="$image" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null ||
+	skip "no O_DIRECT on the file system of the build folder"
+
+# What they say of wrong command lines, one sentence each.
+for words in '--data=foo' '--poll=2000' '--poll=x' '--ready-fd=x' '--ready-fd=-1' '--filter=foo' \
+	     '--what' '-x' 'more' '--data'; do
+	refused 22 "^tapdisk: .*${words%%=*}" "$DAEMON/tapdisk" "$words"
+done
+refused 22 'auto, map, copy' "$DAEMON/tapdisk" --data=foo
+run "$DAEMON/tapdisk" --version
+run "$DAEMON/tapdisk" --help
+refused 22 'no command bogus' ctl bogus
+refused 22 'no command bogus' ctl help bogus
+refused 22 'auto, map, copy and persistent' ctl create -a "aio:$image" --data foo
+for option in --version -V; do
+	run ctl $option
+	grep -q '^tap-ctl [0-9]' "$WORK/output" || fail "$option: $(cat "$WORK/output")"
+done
+run ctl help gref
+grep -q '^usage: tap-ctl gref' "$WORK/output" || fail "help gref: $(cat "$WORK/output")"
+! grep -q 'the same' "$WORK/output" || fail "help gref: $(cat "$WORK/output")"
+ok "wrong command lines, help"
+
+if command -v setpriv >/dev/null; then
+	for command in list top metrics allocate "create -a aio:/x" "stats -p 1 -m 0"; do
+		# shellcheck disable=SC2086 # several words
+		refused 1 'root' setpriv --reuid 65534 --clear-groups /run/tap-ctl $command
+	done
+	run setpriv --reuid 65534 --clear-groups /run/tap-ctl help
+	run setpriv --reuid 65534 --clear-groups /run/tap-ctl create -h
+	ok "what is for root alone"
+fi
+
+# Without Xen no module helps.
+grep -qs xen /sys/hypervisor/type || [ -e /dev/xen/tap ] || [ -e /dev/xen/gntdev ] || {
+	refused 19 'Xen does not run' ctl create -a "aio:$image"
+	nothing_is_left "create without Xen"
+	ok "no Xen"
+}
+mount -t tmpfs tmpfs "$WORK/dev"
+mkdir "$WORK/dev/xen"
+touch "$WORK/dev/null" "$WORK/dev/xen/tap"
+mount --bind /dev/null "$WORK/dev/null"
+mount --rbind "$WORK/dev" /dev
+
+# A path is that of the working directory, also for who restarts the disk elsewhere.
+cd "$WORK" || exit
+ln -s . link
+create link/disk.img
+[ "$(ctl list -f link/disk.img)" = "pid=$pid minor=0 state=0 args=aio:$WORK/link/disk.img" ] ||
+	fail "list -f finds: $(ctl list -f link/disk.img)"
+cd / || exit
+restart -p "$pid"
+[ "$(ctl list -f "$WORK/link/disk.img" | sed 's/ .*//')" = "pid=$pid" ] || fail "$(ctl list)"
+ok "a relative path"
+
+# What cannot be opened again is no reason to end what works.
+mv "$image" "$WORK/moved"
+refused 2 'restart: there is no image' ctl restart -p "$pid"
+still_served "$pid"
+truncate -s 4M "$image"
+refused 116 'no longer the image' ctl restart -p "$pid"
+still_served "$pid"
+mv "$WORK/moved" "$image"
+restart -p "$pid"
+kill -KILL "$pid"
+restart -m 0
+still_served "$pid"
+ok "restart with the image elsewhere"
+
+# Who has it, and who has not.
+begin=$SECONDS
+refused 16 "minor 0 belongs to tapdisk $pid, not to 99999" ctl destroy -p 99999 -m 0
+[ $((SECONDS - begin)) -lt 4 ] || fail "that took $((SECONDS - begin)) seconds"
+refused 2 "tapdisk $pid has no minor 5" ctl destroy -p "$pid" -m 5
+refused 3 'query: there is no tapdisk with pid 99999' ctl query -p 99999 -m 0
+refused 3 'open: there is no tapdisk with pid 99999' ctl open -p 99999 -m 0 -a "aio:$image"
+still_served "$pid"
+destroy
+refused 2 'there is no image' ctl create -a aio:/nonexistent
+nothing_is_left "a create that failed"
+ok "destroy, and a create that fails"
+
+# A limit's sentence says but once that it is one.
+create "$image" --filter limit:iops=1000
+refused 22 '^tap-ctl: limit: there is no option foo' ctl limit -p "$pid" -m 0 foo=1
+destroy
+ok "sentences of filters"
+
+# A name is no line, and no reason for output that nobody can read.
+name=$WORK/$(printf 'x\npid=7 minor=1\351')
+truncate -s 1M "$name"
+create "$name"
+[ "$(ctl list | wc -l)" = 1 ] || fail "list has more than one line: $(ctl list)"
+[ "$(ctl list -f "$name" | wc -l)" = 1 ] || fail "list -f does not find it"
+for command in list "list --json" metrics "stats -p $pid -m 0" "top --once -n 1" \
+	       "top --once -n 1 --json"; do
+	# shellcheck disable=SC2086 # several words
+	run ctl $command
+	iconv -f UTF-8 -t UTF-8 "$WORK/output" >/dev/null || fail "$command: that is no UTF-8"
+	grep -q 'pid=7 minor=1' "$WORK/output" || fail "$command: $(cat "$WORK/output")"
+done
+destroy
+rm "$name"
+ok "strange names"
+
+# One that hangs may have a disk, or not.
+create "$image"
+kill -STOP "$pid"
+run ctl metrics
+grep -q '^xentap_tapdisks_silent 1$' "$WORK/output" || fail "metrics: $(cat "$WORK/output")"
+run ctl top --once -n 1
+grep -q '^1 tapdisk did not answer' "$WORK/output" || fail "top: $(cat "$WORK/output")"
+! grep -q 'no disk is served' "$WORK/output" || fail "top: $(cat "$WORK/output")"
+[ "$(grep -c "$pid\|did not answer" "$WORK/output")" = 1 ] || fail "top: $(cat "$WORK/output")"
+kill -CONT "$pid"
+destroy
+ok "a tapdisk that hangs"
+
+if command -v qemu-io >/dev/null; then
+	# What one knows of the store, the next has to know.
+	create "$image" --filter fault:op=flush,error=EIO,count=1
+	uri="nbd+unix:///?socket=$RUN/nbd$pid.0"
+	qemu-io -f raw -c 'write -P 1 0 4k' -c flush "$uri" >/dev/null 2>&1
+	for how in -p -p -m; do
+		ctl stats -p "$pid" -m 0 | grep -q '"flush_failed":true' ||
+			fail "$(ctl stats -p "$pid" -m 0)"
+		! qemu-io -f raw -c 'write -P 2 0 4k' "nbd+unix:///?socket=$RUN/nbd$pid.0" \
+			>/dev/null 2>&1 || fail "tapdisk $pid takes a write"
+		if [ $how = -p ]; then
+			restart -p "$pid"
+		else
+			kill -KILL "$pid"
+			restart -m 0
+		fi
+	done
+	ctl stats -p "$pid" -m 0 | grep -q '"flush_failed":true' || fail "$(ctl stats -p "$pid" -m 0)"
+	destroy
+	create "$image"
+	ctl stats -p "$pid" -m 0 | grep -q '"flush_failed":false' || fail "$(ctl stats -p "$pid" -m 0)"
+	destroy
+	ok "a failed flush"
+fi
