@@ -29,8 +29,8 @@ struct cli_options {
 	int pid;
 	int minor;
 	const char *type;	/* list -t */
-	const char *file;	/* list -f */
-	const char *image;	/* -a TYPE:PATH, whole */
+	const char *file;	/* list -f, as an absolute path */
+	const char *image;	/* -a TYPE:PATH, whole, with an absolute path */
 	const char *output;	/* metrics -o */
 	const char *device;	/* -d, as the guest names it */
 	int interval_ms;	/* top -n */
@@ -46,6 +46,7 @@ struct cli_options {
 	const char *data;	/* --data WAY */
 	char **args;		/* what follows the options */
 	int nr_args;
+	char *made[2];		/* texts above that are not the command line's; or NULL */
 };
 
 struct cli_command {
@@ -58,6 +59,7 @@ struct cli_command {
 	/* 0 or -errno; what went wrong has been said by then. */
 	int (*run)(const struct cli_options *options);
 	bool endless;		/* until it is told to stop */
+	bool for_anybody;	/* else root alone: nobody else may speak to tapdisks */
 };
 
 /* How long @options let the end of I/O be waited for. */
@@ -94,9 +96,13 @@ int cmd_detach_domain(const struct cli_options *options);
 
 /*
  * Parse @argv (its first entry is the command's name) as @command takes it.
- * 0, -EINVAL (said why), or 1: help was asked for and printed.
+ * 0, -errno (said why; -EINVAL is a wrong command line), or 1: help was asked for and
+ * printed. @options are to be cleared in any case.
  */
 int cli_parse(const struct cli_command *command, int argc, char **argv,
 	      struct cli_options *options);
+void cli_options_clear(struct cli_options *options);
+
+void cli_print_help(const struct cli_command *command);
 
 #endif /* CLI_CLI_H */

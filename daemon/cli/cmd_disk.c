@@ -7,17 +7,29 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/json_out.h"
+#include "cli/listing.h"
 #include "cli/marker.h"
 #include "cli/nbd_socket.h"
 #include "cli/steps.h"
 #include "ctl/record.h"
+
+/* tapdisk's sentence may begin with @what by itself, as a filter's do. */
+static void say_reply(const char *what, const char *sentence)
+{
+	size_t length = strlen(what);
+
+	if (!strncmp(sentence, what, length) && !strncmp(sentence + length, ": ", 2))
+		log_error("%s", sentence);
+	else
+		log_error("%s: %s", what, sentence);
+}
 
 /* The sentence for an exchange that ended with @err. */
 static void say_call_failed(int err, int pid, const char *what, int timeout_ms,
 			    const struct ctl_msg *reply)
 {
 	if (reply->json)
-		log_error("%s: %s", what, ctl_reply_sentence(reply));
+		say_reply(what, ctl_reply_sentence(reply));
 	else if (err == -ETIMEDOUT)
 		log_error("%s: tapdisk %d did not answer within %d seconds; "
 			  "see journalctl _PID=%d", what, pid, timeout_ms / 1000, pid);
@@ -28,11 +40,22 @@ static void say_call_failed(int err, int pid, const char *what, int timeout_ms,
 		log_error("%s: cannot talk to tapdisk %d: %s", what, pid, strerror(-err));
 }
 
-int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
-	      int timeout_ms, const char *what)
+int step_find_tapdisk(int minor, int timeout_ms)
 {
-	CLEANUP_CLOSE int fd = ctl_connect(pid);
-	int err;
+	struct listing listing;
+	int err = listing_scan(&listing, XENTAP_RUN_DIR, -1, timeout_ms);
+	int pid = listing_pid_of(&listing, minor);
+
+	listing_say_silent(&listing);
+	listing_clear(&listing);
+	if (err)
+		return err;
+	return pid ? pid : -ENOENT;
+}
+
+int step_connect(int pid, const char *what)
+{
+	int fd = ctl_connect(pid);
 
 	if (fd == -ESRCH)
 		return cli_fail(fd, "%s: there is no tapdisk with pid %d; see tap-ctl list",
@@ -40,6 +63,17 @@ int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
 	if (fd < 0)
 		return cli_fail(fd, "%s: cannot connect to tapdisk %d: %s", what, pid,
 				strerror(-fd));
+	return fd;
+}
+
+int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
+	      int timeout_ms, const char *what)
+{
+	CLEANUP_CLOSE int fd = step_connect(pid, what);
+	int err;
+
+	if (fd < 0)
+		return fd;
 	err = ctl_call(fd, request, reply, timeout_ms);
 	if (err) {
 		say_call_failed(err, pid, what, timeout_ms, reply);
@@ -49,7 +83,7 @@ int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
 }
 
 int step_call_minor(int pid, const char *cmd, int minor, struct ctl_msg *reply,
-		    int timeout_ms)
+		    int timeout_ms, const char *what)
 {
 	struct ctl_msg request = CTL_MSG_INIT;
 	int err;
@@ -58,7 +92,7 @@ int step_call_minor(int pid, const char *cmd, int minor, struct ctl_msg *reply,
 	if (!err)
 		err = ctl_set_int(&request, "minor", minor);
 	if (!err)
-		err = step_call(pid, &request, reply, timeout_ms, cmd);
+		err = step_call(pid, &request, reply, timeout_ms, what);
 	ctl_msg_clear(&request);
 	return err;
 }
@@ -127,7 +161,8 @@ int step_forget(int pid, int minor)
 static int end_by(const char *cmd, int pid, const struct cli_options *options)
 {
 	struct ctl_msg reply = CTL_MSG_INIT;
-	int err = step_call_minor(pid, cmd, options->minor, &reply, cli_drain_timeout(options));
+	int err = step_call_minor(pid, cmd, options->minor, &reply, cli_drain_timeout(options),
+				  cmd);
 
 	ctl_msg_clear(&reply);
 	return err;
@@ -175,7 +210,7 @@ int cmd_stats(const struct cli_options *options)
 	int err;
 
 	err = step_call_minor(options->pid, "stats", options->minor, &reply,
-			      CLI_TIMEOUT_MS);
+			      CLI_TIMEOUT_MS, "stats");
 	if (!err && !json_object_object_get_ex(reply.json, "stats", &stats))
 		err = cli_fail(-EPROTO, "stats: the answer of tapdisk %d holds no counters",
 			       options->pid);

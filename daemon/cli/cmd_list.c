@@ -34,6 +34,7 @@ int cmd_list(const struct cli_options *options)
 	int err;
 
 	err = listing_scan(&listing, XENTAP_RUN_DIR, options->pid, LISTING_TIMEOUT_MS);
+	listing_say_silent(&listing);
 	if (err)
 		log_error("list: cannot look through %s: %s", XENTAP_RUN_DIR, strerror(-err));
 	else if (options->json)

@@ -167,6 +167,8 @@ static int send_open(int pid, int minor, struct opened *image,
 		err = ctl_set_bool(&request, "readonly", image->readonly);
 	if (!err && image->lock_later)
 		err = ctl_set_bool(&request, "lock_later", true);
+	if (!err && image->flush_failed)
+		err = ctl_set_bool(&request, "flush_failed", true);
 	if (!err && options->sector_bytes)
 		err = ctl_set_int(&request, "sector_size", options->sector_bytes);
 	if (!err && options->data)
@@ -236,19 +238,20 @@ int step_open(int pid, int minor, const struct cli_options *options)
 	return err;
 }
 
-int step_reopen(int pid, int minor, const struct ctl_msg *record)
+int step_reopen(int pid, int minor, struct opened *image, const struct cli_options *options)
 {
-	struct opened image = { .fd = -1 };
-	struct cli_options options;
-	int err = reopen_image(record, minor, &image, &options);
+	int err = reopen_lock(image);
 
-	if (!err)
-		err = send_open(pid, minor, &image, &options);
-	fd_close(&image.fd);
-	return err;
+	return err ? err : send_open(pid, minor, image, options);
 }
 
 int cmd_open(const struct cli_options *options)
 {
+	int fd = step_connect(options->pid, "open");
+
+	/* Before anything is made for one that is not there. */
+	if (fd < 0)
+		return fd;
+	close(fd);
 	return step_open(options->pid, options->minor, options);
 }

@@ -171,7 +171,7 @@ static int query(int pid, int minor, char **addresses, int nr_addresses, bool js
 	struct arena arenas[CTL_MSG_FDS];
 	int err, i, nr;
 
-	err = step_call_minor(pid, "arena", minor, &reply, CLI_TIMEOUT_MS);
+	err = step_call_minor(pid, "arena", minor, &reply, CLI_TIMEOUT_MS, "query");
 	nr = err ? err : parse_arenas(&reply, arenas);
 	if (nr < 0)
 		err = nr;
@@ -192,22 +192,6 @@ int cmd_query(const struct cli_options *options)
 		     options->json);
 }
 
-/* The pid of the tapdisk that has @minor, or -errno. */
-static int pid_of_minor(int minor)
-{
-	struct listing listing;
-	int pid = -ENOENT;
-	size_t i;
-	int err;
-
-	err = listing_scan(&listing, XENTAP_RUN_DIR, -1, LISTING_TIMEOUT_MS);
-	for (i = 0; !err && i < listing.nr; i++)
-		if (listing.entries[i].minor == minor && listing.entries[i].pid > 0)
-			pid = listing.entries[i].pid;
-	listing_clear(&listing);
-	return err ? err : pid;
-}
-
 int cmd_gref(const struct cli_options *options)
 {
 	uint32_t minor;
@@ -218,7 +202,7 @@ int cmd_gref(const struct cli_options *options)
 	if (parse_u32(options->args[0], XENTAP_MINOR_MAX, &minor))
 		return cli_fail(-EINVAL, "gref: %s is not a minor number from 0 to %d",
 				options->args[0], XENTAP_MINOR_MAX);
-	pid = pid_of_minor((int)minor);
+	pid = step_find_tapdisk((int)minor, LISTING_TIMEOUT_MS);
 	if (pid < 0)
 		return cli_fail(pid, "gref: no tapdisk that answers has minor %u; see tap-ctl list",
 				minor);

@@ -85,7 +85,8 @@ int cmd_resize(const struct cli_options *options)
 	int64_t sectors = 0;
 	int err;
 
-	err = step_call_minor(options->pid, "resize", options->minor, &reply, CLI_TIMEOUT_MS);
+	err = step_call_minor(options->pid, "resize", options->minor, &reply, CLI_TIMEOUT_MS,
+			      "resize");
 	if (!err && ctl_get_int(&reply, "sectors", 0, INT64_MAX, &sectors))
 		err = cli_fail(-EPROTO, "resize: the answer of tapdisk %d names no size",
 			       options->pid);

@@ -2,20 +2,19 @@
 /* tap-ctl restart: another tapdisk in place of one that was killed, or is to go. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "cli/listing.h"
 #include "cli/marker.h"
-#include "cli/nbd_socket.h"
+#include "cli/reopen.h"
 #include "cli/steps.h"
+#include "cli/tapdisk_end.h"
 #include "ctl/record.h"
 
 #define END_TIMEOUT_MS	10000
@@ -35,18 +34,6 @@ static bool serves(int pid, int minor)
 	ctl_msg_clear(&request);
 	ctl_msg_clear(&reply);
 	return !err;
-}
-
-/*
- * All it had is closed then, not the socket alone: event channels can be bound again.
- * False: it, or somebody else who has its number by now, is still there.
- */
-static bool wait_for_end(int pid, int timeout_ms)
-{
-	CLEANUP_CLOSE int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	return fd < 0 || poll(&pfd, 1, timeout_ms) == 1;
 }
 
 static int wait_for_marker(int minor)
@@ -80,82 +67,107 @@ static int note_pid(struct ctl_msg *record, int pid)
 	return ctl_set_int(record, "pid", pid);
 }
 
-/* @record says how; then also by whom. Whoever removed it meanwhile wants no disk. */
-static int serve_again(int pid, int minor, struct ctl_msg *record)
+/* A disk that is to go on: how it was opened, and its image, open before anybody ends. */
+struct again {
+	struct ctl_msg record;
+	struct opened image;
+	struct cli_options options;
+};
+
+/* The record then says by whom. Whoever removed it meanwhile wants no disk. */
+static int serve_again(int pid, int minor, struct again *disk)
 {
 	int err = step_attach(pid, minor);
 
 	if (!err)
-		err = step_reopen(pid, minor, record);
+		err = step_reopen(pid, minor, &disk->image, &disk->options);
 	if (err)
 		return err;
-	err = note_pid(record, pid);
+	err = note_pid(&disk->record, pid);
 	if (!err)
-		err = record_replace(XENTAP_RUN_DIR, minor, record);
+		err = record_replace(XENTAP_RUN_DIR, minor, &disk->record);
 	if (err)
 		return cli_fail(err, "restart: cannot note that tapdisk %d has minor %d: %s", pid,
 				minor, strerror(-err));
 	return 0;
 }
 
-/* It died without removing its sockets; should another one have its number, that stays. */
-static void remove_sockets(int pid, int minor)
-{
-	CLEANUP_CLOSE int fd = ctl_connect(pid);
-	char path[64];
-
-	if (fd != -ESRCH)
-		return;
-	snprintf(path, sizeof(path), XENTAP_CTL_PREFIX "%d", pid);
-	unlink(path);
-	nbd_socket_remove(XENTAP_RUN_DIR, pid, minor);
-}
-
 /* Have @pid go on where @before, which has ended, stopped. @pid, or -errno. */
-static int take_over(int before, int pid, int minor, struct ctl_msg *record)
+static int take_over(int before, int pid, int minor, struct again *disk)
 {
 	int err = wait_for_marker(minor);
 
 	if (!err) {
-		remove_sockets(before, minor);
-		err = serve_again(pid, minor, record);
+		tapdisk_remove_sockets(before, minor);
+		err = serve_again(pid, minor, disk);
 	}
 	if (!err)
 		return pid;
-	/* It is ours and serves nobody. */
-	kill(pid, SIGTERM);
+	tapdisk_abandon(pid, minor);
 	return err;
 }
 
-static int replace_killed(int before, int minor, struct ctl_msg *record)
+static int replace_killed(int before, int minor, struct again *disk)
 {
-	int pid;
+	int err, pid;
 
 	if (serves(before, minor))
 		return before;
-	wait_for_end(before, END_TIMEOUT_MS);
-	pid = step_spawn();
-	return pid < 0 ? pid : take_over(before, pid, minor, record);
+	tapdisk_wait_for_end(before, END_TIMEOUT_MS);
+	err = reopen_image(&disk->record, minor, &disk->image, &disk->options);
+	pid = err ? err : step_spawn();
+	return pid < 0 ? pid : take_over(before, pid, minor, disk);
 }
 
-/* The other one is there before the first has to go. */
-static int replace_running(int before, int minor, struct ctl_msg *record)
+/*
+ * A guest's journal says whether a flush has failed. Without a guest the tapdisk alone knows,
+ * and takes it along.
+ */
+static int ask_for_failure(int before, int minor, struct again *disk)
 {
-	int pid = step_spawn();
+	struct ctl_msg reply = CTL_MSG_INIT, stats = { 0 };
+	int err = step_call_minor(before, "stats", minor, &reply, CLI_TIMEOUT_MS, "restart");
+	bool failed = false;
+
+	if (!err && json_object_object_get_ex(reply.json, "stats", &stats.json) &&
+	    !ctl_get_bool(&stats, "flush_failed", &failed) && failed) {
+		disk->image.flush_failed = true;
+		err = ctl_set_bool(&disk->record, "flush_failed", true);
+	}
+	ctl_msg_clear(&reply);
+	return err;
+}
+
+/* 0, or -errno, said; -ETIMEDOUT: it is about to. */
+static int have_it_leave(int pid)
+{
+	if (kill(pid, SIGHUP))
+		return cli_fail(-errno, "restart: cannot tell tapdisk %d to leave: %m", pid);
+	if (!tapdisk_wait_for_end(pid, LEAVE_TIMEOUT_MS))
+		return cli_fail(-ETIMEDOUT, "restart: tapdisk %d waits for I/O of its image since %d "
+				"seconds; when that is over, tapback starts another one", pid,
+				LEAVE_TIMEOUT_MS / 1000);
+	return 0;
+}
+
+/*
+ * The image, and the other tapdisk, are there before the first has to go, which else would
+ * be the end of a disk that works.
+ */
+static int replace_running(int before, int minor, struct again *disk)
+{
+	int err = reopen_image(&disk->record, minor, &disk->image, &disk->options);
+	int pid = err ? err : step_spawn();
 
 	if (pid < 0)
 		return pid;
-	if (kill(before, SIGHUP)) {
-		kill(pid, SIGTERM);
-		return cli_fail(-errno, "restart: cannot tell tapdisk %d to leave: %m", before);
-	}
-	if (!wait_for_end(before, LEAVE_TIMEOUT_MS)) {
-		kill(pid, SIGTERM);
-		return cli_fail(-ETIMEDOUT, "restart: tapdisk %d waits for I/O of its image since %d "
-				"seconds; when that is over, tapback starts another one", before,
-				LEAVE_TIMEOUT_MS / 1000);
-	}
-	return take_over(before, pid, minor, record);
+	err = ask_for_failure(before, minor, disk);
+	if (!err)
+		err = have_it_leave(before);
+	if (!err)
+		return take_over(before, pid, minor, disk);
+	tapdisk_abandon(pid, minor);
+	return err;
 }
 
 /* The disk of tapdisk @pid: its minor; -ENOENT: it has none. */
@@ -163,13 +175,18 @@ static int minor_of(int pid)
 {
 	struct listing listing = { 0 };
 	int err = listing_scan(&listing, XENTAP_RUN_DIR, pid, LISTING_TIMEOUT_MS);
-	int minor = -1;
+	int minor = -1, silent = 0;
 	size_t i;
 
 	for (i = 0; i < listing.nr; i++)
-		if (listing.entries[i].pid == pid && listing.entries[i].minor >= 0)
+		if (listing.entries[i].pid == pid) {
 			minor = listing.entries[i].minor;
+			silent = listing.entries[i].err;
+		}
 	listing_clear(&listing);
+	if (silent)
+		return cli_fail(silent, "restart: tapdisk %d does not say what it serves: %s", pid,
+				strerror(-silent));
 	if (!err && minor < 0)
 		err = -ENOENT;
 	return err ? cli_fail(err, "restart: no tapdisk %d has a disk", pid) : minor;
@@ -198,22 +215,23 @@ static int lock_minor(int minor)
 static int restart(int running, int minor)
 {
 	CLEANUP_CLOSE int lock = lock_minor(minor);
-	struct ctl_msg record = CTL_MSG_INIT;
-	int err = lock < 0 ? lock : record_read(XENTAP_RUN_DIR, minor, &record);
+	struct again disk = { .record = CTL_MSG_INIT, .image.fd = -1 };
+	int err = lock < 0 ? lock : record_read(XENTAP_RUN_DIR, minor, &disk.record);
 	int64_t before;
 	int pid;
 
 	if (err)
 		return cli_fail(err, "restart: there is no record of how an image was opened for "
 				"minor %d (%s)", minor, strerror(-err));
-	if (ctl_get_int(&record, "pid", 1, INT32_MAX, &before))
+	if (ctl_get_int(&disk.record, "pid", 1, INT32_MAX, &before))
 		pid = cli_fail(-EBADMSG, "restart: the record of minor %d is of no use", minor);
 	else if (running == (int)before)
-		pid = replace_running(running, minor, &record);
+		pid = replace_running(running, minor, &disk);
 	else
 		/* Somebody else may have replaced it just now. */
-		pid = replace_killed((int)before, minor, &record);
-	ctl_msg_clear(&record);
+		pid = replace_killed((int)before, minor, &disk);
+	fd_close(&disk.image.fd);
+	ctl_msg_clear(&disk.record);
 	return pid;
 }
 

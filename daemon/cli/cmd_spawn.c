@@ -18,6 +18,7 @@
 #include "base/parse.h"
 #include "base/paths.h"
 #include "cli/cli.h"
+#include "cli/doctor.h"
 #include "cli/marker.h"
 #include "cli/program.h"
 #include "cli/steps.h"
@@ -155,14 +156,23 @@ static int spawn_directly(void)
 			"system log", TAPDISK_PROGRAM, strerror(-err));
 }
 
+/* Neither way to guests is there. */
+static int say_no_device(void)
+{
+	if (!doctor_xen_runs(""))
+		return cli_fail(-ENODEV, "spawn: Xen does not run here, so that there are no guests "
+				"to serve: choose the entry with Xen in the boot menu");
+	return cli_fail(-ENODEV, "%s is missing because the module xentap is not loaded; "
+			"run \"modprobe xentap\", and \"dkms status xentap\" if that fails",
+			XENTAP_NODE);
+}
+
 int step_spawn(void)
 {
 	int err;
 
 	if (access(XENTAP_NODE, F_OK) && access(GNTDEV_NODE, F_OK))
-		return cli_fail(-ENODEV, "%s is missing because the module xentap is not loaded; "
-				"run \"modprobe xentap\", and \"dkms status xentap\" if that fails",
-				XENTAP_NODE);
+		return say_no_device();
 	err = marker_make_run_dir(XENTAP_RUN_DIR);
 	if (err)
 		return cli_fail(err, "spawn: cannot make %s: %s", XENTAP_RUN_DIR,

@@ -111,11 +111,25 @@ static bool exists(const struct examination *exam, const char *path)
 
 /* ---- Xen ---- */
 
+static bool xen_runs(const struct examination *exam)
+{
+	char text[64];
+
+	return read_line(exam, "/sys/hypervisor/type", text, sizeof(text)) && !strcmp(text, "xen");
+}
+
+bool doctor_xen_runs(const char *root)
+{
+	const struct doctor_host host = { .root = root };
+
+	return xen_runs(&(struct examination){ .host = &host });
+}
+
 static bool check_dom0(struct examination *exam)
 {
 	char text[64];
 
-	if (!read_line(exam, "/sys/hypervisor/type", text, sizeof(text)) || strcmp(text, "xen")) {
+	if (!xen_runs(exam)) {
 		advise(say(exam, DOCTOR_FAIL, "xen", "Xen does not run"),
 		       "install it (Debian: xen-system-amd64) and choose the entry with Xen in "
 		       "the boot menu");

@@ -3,6 +3,7 @@
 #ifndef CLI_DOCTOR_H
 #define CLI_DOCTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum doctor_verdict {
@@ -30,5 +31,8 @@ struct doctor_host {
 
 /* Look at everything: how many @lines there are. */
 size_t doctor_examine(const struct doctor_host *host, struct doctor_line lines[DOCTOR_LINES_MAX]);
+
+/* Whether Xen runs, with @root in front of each path. */
+bool doctor_xen_runs(const char *root);
 
 #endif /* CLI_DOCTOR_H */

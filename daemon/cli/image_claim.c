@@ -43,7 +43,7 @@ static void find_guest(struct holder *holder)
 	struct json_object *list;
 	size_t i;
 
-	if (step_call_minor(holder->pid, "arena", holder->minor, &reply, CLI_TIMEOUT_MS))
+	if (step_call_minor(holder->pid, "arena", holder->minor, &reply, CLI_TIMEOUT_MS, "open"))
 		return;
 	if (!json_object_object_get_ex(reply.json, "frontends", &list) ||
 	    !json_object_is_type(list, json_type_array))
@@ -68,6 +68,8 @@ static struct holder find_holder(int fd)
 		listing_clear(&listing);
 		return holder;
 	}
+	/* Perhaps it is one of these. */
+	listing_say_silent(&listing);
 	for (i = 0; i < listing.nr && !holder.pid; i++) {
 		if (!is_same_file(listing.entries[i].path, &st))
 			continue;

@@ -16,6 +16,7 @@ struct opened {
 	const char *path;
 	bool readonly;
 	bool lock_later;		/* see image_claim.h */
+	bool flush_failed;		/* by a tapdisk that had it before */
 	int fd;
 };
 

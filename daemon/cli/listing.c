@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "tapdisk/ctl_proto.h"
 
 static void entry_clear(struct listing_entry *entry)
@@ -110,6 +113,26 @@ int listing_add_orphans(struct listing *listing, const int *minors, int nr)
 	return 0;
 }
 
+void listing_say_silent(const struct listing *listing)
+{
+	size_t i;
+
+	for (i = 0; i < listing->nr; i++)
+		if (listing->entries[i].err)
+			log_warning("tapdisk %d does not say what it serves: %s",
+				    listing->entries[i].pid, strerror(-listing->entries[i].err));
+}
+
+int listing_pid_of(const struct listing *listing, int minor)
+{
+	size_t i;
+
+	for (i = 0; i < listing->nr; i++)
+		if (listing->entries[i].minor == minor && listing->entries[i].pid > 0)
+			return listing->entries[i].pid;
+	return 0;
+}
+
 bool listing_matches(const struct listing_filter *filter,
 		     const struct listing_entry *entry)
 {
@@ -124,6 +147,8 @@ bool listing_matches(const struct listing_filter *filter,
 
 void listing_print_line(FILE *out, const struct listing_entry *entry)
 {
+	CLEANUP_FREE char *type = text_clean_copy(entry->type);
+	CLEANUP_FREE char *path = text_clean_copy(entry->path);
 	const char *space = "";
 
 	if (entry->pid >= 0) {
@@ -138,8 +163,8 @@ void listing_print_line(FILE *out, const struct listing_entry *entry)
 		fprintf(out, "%sstate=%#" PRIx64, space, (uint64_t)entry->state);
 		space = " ";
 	}
-	if (entry->path)
-		fprintf(out, "%sargs=%s:%s", space, entry->type, entry->path);
+	if (type && path)
+		fprintf(out, "%sargs=%s:%s", space, type, path);
 	fputc('\n', out);
 }
 
@@ -152,23 +177,26 @@ static const char *cell(char text[24], bool hex, int64_t number)
 	return text;
 }
 
+static void print_row(FILE *out, const struct listing_entry *entry)
+{
+	CLEANUP_FREE char *type = text_clean_copy(entry->type);
+	CLEANUP_FREE char *path = text_clean_copy(entry->path);
+	char pid[24], minor[24], state[24];
+
+	fprintf(out, "%8s %5s %5s %4s %s\n", cell(pid, false, entry->pid),
+		cell(minor, false, entry->minor), cell(state, true, entry->state),
+		type ? type : "-", path ? path : "-");
+}
+
 void listing_print_table(FILE *out, const struct listing *listing,
 			 const struct listing_filter *filter)
 {
-	char pid[24], minor[24], state[24];
-	const struct listing_entry *entry;
 	size_t i;
 
 	fprintf(out, "%8s %5s %5s %4s %s\n", "pid", "minor", "state", "type", "path");
-	for (i = 0; i < listing->nr; i++) {
-		entry = &listing->entries[i];
-		if (!listing_matches(filter, entry))
-			continue;
-		fprintf(out, "%8s %5s %5s %4s %s\n", cell(pid, false, entry->pid),
-			cell(minor, false, entry->minor),
-			cell(state, true, entry->state),
-			entry->type ? entry->type : "-", entry->path ? entry->path : "-");
-	}
+	for (i = 0; i < listing->nr; i++)
+		if (listing_matches(filter, &listing->entries[i]))
+			print_row(out, &listing->entries[i]);
 }
 
 struct json_object *listing_json(const struct listing_entry *entry)

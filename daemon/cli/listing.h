@@ -20,6 +20,7 @@ struct listing_entry {
 	int64_t state;
 	char *type;
 	char *path;
+	int err;	/* 0, or why the tapdisk did not say what it serves */
 };
 
 struct listing {
@@ -46,6 +47,10 @@ struct listing_filter {
  */
 int listing_scan(struct listing *listing, const char *run_dir, int pid, int timeout_ms);
 void listing_clear(struct listing *listing);
+/* Warn of each that did not say what it serves. */
+void listing_say_silent(const struct listing *listing);
+/* The tapdisk that has @minor, or 0. */
+int listing_pid_of(const struct listing *listing, int minor);
 
 /* Add what tapdisk @pid answered to "list". 0, -EBADMSG or -ENOMEM. */
 int listing_add_reply(struct listing *listing, int pid, const struct ctl_msg *reply);
@@ -57,7 +62,7 @@ int listing_add_orphans(struct listing *listing, const int *minors, int nr);
 bool listing_matches(const struct listing_filter *filter,
 		     const struct listing_entry *entry);
 
-/* What listing_print_line() shows, as an object; NULL: no memory. */
+/* What listing_print_line() shows, as an object, and names as they are; NULL: no memory. */
 struct json_object *listing_json(const struct listing_entry *entry);
 
 /* One "key=value ..." line for programs, or aligned columns for people. */

@@ -136,7 +136,7 @@ static int ask_one(const char *run_dir, int pid, struct asked **asked)
 	return 1;
 }
 
-/* Add the answer of one tapdisk; who does not answer is shown by pid only. */
+/* Add the answer of one tapdisk; who does not answer is known by pid only. */
 static int add_answer(struct listing *listing, const struct asked *asked,
 		      uint64_t deadline_ms)
 {
@@ -147,8 +147,7 @@ static int add_answer(struct listing *listing, const struct asked *asked,
 	if (!err)
 		err = listing_add_reply(listing, asked->pid, &reply);
 	if (err && err != -ENOMEM && err != -ECONNRESET) {
-		log_warning("tapdisk %d does not say what it serves: %s", asked->pid,
-			    strerror(-err));
+		silent.err = err;
 		err = listing_add(listing, &silent);
 	}
 	ctl_msg_clear(&reply);

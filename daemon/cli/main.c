@@ -45,7 +45,8 @@ static const struct cli_command commands[] = {
 	  "show the grants behind addresses in use", .takes_args = true,
 	  .run = cmd_query },
 	{ "gref", "j", "", "[--json] MINOR [ADDRESS...]",
-	  "the same, for who knows the minor number only", .takes_args = true,
+	  "show the grants behind addresses in use of the disk with this minor number",
+	  .takes_args = true,
 	  .run = cmd_gref },
 	{ "trace", "p:m:j", "pm", "-p PID -m MINOR [--json]",
 	  "show each I/O of a disk, with the grants behind its pages, until interrupted",
@@ -63,7 +64,8 @@ static const struct cli_command commands[] = {
 	  "print counters of all disks for Prometheus, or replace FILE with them",
 	  .run = cmd_metrics },
 	{ "doctor", "j", "", "[--json]",
-	  "look for what keeps disks from working, and say what to do", .run = cmd_doctor },
+	  "look for what keeps disks from working, and say what to do", .run = cmd_doctor,
+	  .for_anybody = true },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -76,9 +78,10 @@ static void print_usage(FILE *out)
 	for (i = 0; i < NR_COMMANDS; i++)
 		fprintf(out, "  %-9s %s\n            %s\n", commands[i].name,
 			commands[i].synopsis, commands[i].help);
-	fprintf(out, "  help, --help, --version; COMMAND -h\n");
+	fprintf(out, "  help, help COMMAND, --help, --version; COMMAND -h\n");
 }
 
+/* NULL, said: there is none. */
 static const struct cli_command *find_command(const char *name)
 {
 	size_t i;
@@ -86,7 +89,24 @@ static const struct cli_command *find_command(const char *name)
 	for (i = 0; i < NR_COMMANDS; i++)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
+	log_error("there is no command %s; see tap-ctl help", name);
 	return NULL;
+}
+
+/* Of all commands, or of @name. 0 or -errno. */
+static int help(const char *name)
+{
+	const struct cli_command *command;
+
+	if (!name) {
+		print_usage(stdout);
+		return 0;
+	}
+	command = find_command(name);
+	if (!command)
+		return -EINVAL;
+	cli_print_help(command);
+	return 0;
 }
 
 /*
@@ -120,19 +140,20 @@ static int run_command(int argc, char **argv)
 	struct cli_options options;
 	int err;
 
-	if (!command) {
-		err = cli_fail(-EINVAL, "there is no command %s", argv[0]);
-		print_usage(stderr);
-		return err;
-	}
+	if (!command)
+		return -EINVAL;
 	err = cli_parse(command, argc, argv, &options);
-	if (err)
-		return err < 0 ? err : 0;
-	limit_time(command, &options);
-	err = command->run(&options);
+	if (!err && geteuid() && !command->for_anybody)
+		err = cli_fail(-EPERM, "%s: this is for root alone, as tapdisks answer nobody else; "
+			       "use sudo", command->name);
+	if (!err) {
+		limit_time(command, &options);
+		err = command->run(&options);
+	}
+	cli_options_clear(&options);
 	if (fflush(stdout) && !err)
 		err = cli_fail(-errno, "cannot write the output: %m");
-	return err;
+	return err < 0 ? err : 0;
 }
 
 int main(int argc, char **argv)
@@ -144,11 +165,9 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return EINVAL;
 	}
-	if (!strcmp(first, "help") || !strcmp(first, "--help") || !strcmp(first, "-h")) {
-		print_usage(stdout);
-		return 0;
-	}
-	if (!strcmp(first, "--version")) {
+	if (!strcmp(first, "help") || !strcmp(first, "--help") || !strcmp(first, "-h"))
+		return -help(argv[2]);
+	if (!strcmp(first, "--version") || !strcmp(first, "-V")) {
 		printf("tap-ctl %s\n", XENTAP_VERSION);
 		return 0;
 	}

@@ -3,11 +3,29 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "tapdisk/ctl_proto.h"
+
+/* Those that tapdisk knows (vbd/data.h), which says less of a wrong one. */
+static int set_data(struct cli_options *options, const char *value)
+{
+	static const char *const ways[] = { "auto", "map", "copy", "persistent" };
+	size_t i;
+
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (!strcmp(value, ways[i])) {
+			options->data = value;
+			return 0;
+		}
+	return cli_fail(-EINVAL, "--data %s is no way to move data: it is one of auto, map, copy "
+			"and persistent", value);
+}
 
 /* Store one option; 0 or -EINVAL. */
 static int set_option(struct cli_options *options, int letter, const char *value)
@@ -74,8 +92,7 @@ static int set_option(struct cli_options *options, int letter, const char *value
 		options->http = true;
 		return 0;
 	case 'D':
-		options->data = value;
-		return 0;
+		return set_data(options, value);
 	case 'F':
 		options->force = true;
 		return 0;
@@ -130,6 +147,61 @@ static int next_option(const struct cli_command *command, int argc, char **argv)
 	return letter;
 }
 
+/*
+ * Make @path, the end of *@text, absolute: who opens the image again, or looks for it, does
+ * so from another directory. Links stay as they were named, since hotplug scripts look for a
+ * disk by the path that they gave. The working directory is without any, so that ".." is
+ * what is before its last slash. 0 or -errno, said; *@made is to be freed.
+ */
+static int make_absolute(const char **text, const char *path, char **made)
+{
+	CLEANUP_FREE char *dir = NULL;
+	int prefix = (int)(path - *text);
+
+	if (!*path || *path == '/')
+		return 0;
+	dir = getcwd(NULL, 0);
+	if (!dir)
+		return cli_fail(-errno, "give %s as a path from / on: the working directory has no "
+				"path (%m)", path);
+	while (!strncmp(path, "./", 2) || !strncmp(path, "../", 3)) {
+		if (path[1] == '.' && *dir)
+			*strrchr(dir, '/') = '\0';
+		path += strcspn(path, "/");
+		path += strspn(path, "/");
+	}
+	if (asprintf(made, "%.*s%s/%s", prefix, *text, strcmp(dir, "/") ? dir : "", path) < 0) {
+		*made = NULL;
+		return cli_fail(-ENOMEM, "no memory");
+	}
+	*text = *made;
+	return 0;
+}
+
+static int make_paths_absolute(struct cli_options *options)
+{
+	const char *colon = options->image ? strchr(options->image, ':') : NULL;
+	int err = 0;
+
+	if (colon)
+		err = make_absolute(&options->image, colon + 1, &options->made[0]);
+	if (!err && options->file)
+		err = make_absolute(&options->file, options->file, &options->made[1]);
+	return err;
+}
+
+void cli_options_clear(struct cli_options *options)
+{
+	free(options->made[0]);
+	free(options->made[1]);
+	options->made[0] = options->made[1] = NULL;
+}
+
+void cli_print_help(const struct cli_command *command)
+{
+	printf("usage: tap-ctl %s %s\n%s\n", command->name, command->synopsis, command->help);
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv,
 	      struct cli_options *options)
 {
@@ -140,8 +212,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 	optind = 0;
 	while ((letter = next_option(command, argc, argv)) != -1) {
 		if (letter == 'h') {
-			printf("usage: tap-ctl %s %s\n%s\n", command->name,
-			       command->synopsis, command->help);
+			cli_print_help(command);
 			return 1;
 		}
 		if (letter == ':')
@@ -165,5 +236,5 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 			return cli_fail(-EINVAL, "%s: option -%c is missing; usage: tap-ctl %s %s",
 					command->name, *required, command->name,
 					command->synopsis);
-	return 0;
+	return make_paths_absolute(options);
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/spec.h"
 #include "cli/cli.h"
 #include "image/lock.h"
 
@@ -107,23 +108,47 @@ static int options_of(const struct ctl_msg *record, struct cli_options *options)
 	return 0;
 }
 
-/*
- * The dead tapdisk's lock lasts as long as its I/O. 0; where there are no locks 0, too;
- * or -EBUSY, said.
- */
-static int lock_again(int fd, bool readonly, const char *path)
+/* Of one filter; it is opened for good when the disk is. */
+static int check_filter(const char *filter)
+{
+	char why[SPEC_BYTES_MAX];
+	struct spec spec;
+	int err = spec_parse(&spec, filter, why, sizeof(why));
+
+	if (!err && spec_value(&spec, "file")) {
+		int fd = spec_open_file(&spec, why, sizeof(why));
+
+		if (fd >= 0)
+			close(fd);
+		else
+			err = fd;
+	}
+	return err ? cli_fail(err, "restart: --filter %s: %s", filter, why) : 0;
+}
+
+static int check_filters(const struct cli_options *options)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < options->nr_filters && !err; i++)
+		err = check_filter(options->filters[i]);
+	return err;
+}
+
+int reopen_lock(const struct opened *image)
 {
 	int tries, err = -EBUSY;
 
 	for (tries = 0; tries < LOCK_TRIES && err == -EBUSY; tries++) {
 		if (tries)
 			usleep(LOCK_RETRY_US);
-		err = image_lock(fd, readonly);
+		err = image_lock(image->fd, image->readonly);
 	}
 	if (err != -EBUSY)
 		return 0;
 	return cli_fail(err, "restart: image %s is in use by another disk, or I/O of the tapdisk "
-			"that was killed does not end", path);
+			"that was killed does not end", image->path);
 }
 
 int reopen_image(const struct ctl_msg *record, int minor, struct opened *image,
@@ -138,9 +163,11 @@ int reopen_image(const struct ctl_msg *record, int minor, struct opened *image,
 		return cli_fail(-EBADMSG, "restart: the record of minor %d is of no use", minor);
 	strcpy(image->type, type);
 	image->readonly = options->readonly;
+	if (ctl_get_bool(record, "flush_failed", &image->flush_failed))
+		image->flush_failed = false;
 	image->fd = image_file_open(image->path, image->readonly, why, sizeof(why));
 	if (image->fd < 0)
 		return cli_fail(image->fd, "restart: %s", why);
 	err = check_same(record, image->fd, image->path);
-	return err ? err : lock_again(image->fd, image->readonly, image->path);
+	return err ? err : check_filters(options);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "ctl/ctl_msg.h"
 
 const char *const latency_op_names[LATENCY_OPS] = { "read", "write" };
@@ -53,17 +54,6 @@ static const char *text(struct json_object *object, const char *name)
 	return ctl_get_string(&view, name, &value) ? "" : value;
 }
 
-/* What a tapdisk says must not steer a terminal. */
-static char *clean_copy(const char *value)
-{
-	char *copy = strdup(value), *c;
-
-	for (c = copy; c && *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	return copy;
-}
-
 static int add_frontend(struct samples *samples, const struct sample *disk,
 			struct json_object *frontend)
 {
@@ -71,7 +61,7 @@ static int add_frontend(struct samples *samples, const struct sample *disk,
 
 	if (!json_object_is_type(frontend, json_type_object))
 		return -EBADMSG;
-	sample.image = clean_copy(disk->image);
+	sample.image = text_clean_copy(disk->image);
 	sample.domid = (int64_t)counter(frontend, "domid");
 	sample.devid = (int64_t)counter(frontend, "devid");
 	/* A word, or it is of no version that we know. */
@@ -151,6 +141,6 @@ int samples_add(struct samples *samples, int pid, int minor, struct json_object 
 		err = add_frontend(samples, &disk, json_object_array_get_idx(frontends, i));
 	if (nr)
 		return err;
-	disk.image = clean_copy(disk.image);
+	disk.image = text_clean_copy(disk.image);
 	return append(samples, &disk);
 }

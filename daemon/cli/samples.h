@@ -40,7 +40,7 @@ struct samples {
 	size_t nr;
 	uint64_t time_ms;
 	unsigned int tapdisks;
-	unsigned int silent;	/* with a disk, but without an answer */
+	unsigned int silent;	/* that did not answer, or not what their disk does */
 };
 
 /*

@@ -143,7 +143,8 @@ void samples_print_metrics(FILE *out, const struct samples *samples, const char 
 
 	print_head(out, "xentap_tapdisks", "gauge", "Tapdisks that run.");
 	fprintf(out, "xentap_tapdisks %u\n", samples->tapdisks);
-	print_head(out, "xentap_tapdisks_silent", "gauge", "Tapdisks with a disk that did not say what it does.");
+	print_head(out, "xentap_tapdisks_silent", "gauge",
+		   "Tapdisks that did not answer, or not what their disk does.");
 	fprintf(out, "xentap_tapdisks_silent %u\n", samples->silent);
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		print_metric(out, &metrics[i], samples);

@@ -70,6 +70,8 @@ static int take_all(struct samples *samples, const char *run_dir, const struct l
 	for (i = 0; i < listing->nr; i++) {
 		if (listing->entries[i].pid > 0)
 			samples->tapdisks++;
+		if (listing->entries[i].err)
+			samples->silent++;
 		if (!has_disk(&listing->entries[i]))
 			continue;
 		failed = err ? err : add_answer(samples, &listing->entries[i], fds[i],

@@ -102,10 +102,11 @@ void samples_print_top(FILE *out, const struct samples *before, const struct sam
 			latency[LATENCY_WRITE], now->outstanding,
 			now->image, now->flush_failed ? " (flush failed: attach anew)" : "");
 	}
-	if (!after->nr)
-		fputs("no disk is served\n", out);
 	if (after->silent)
-		fprintf(out, "%u tapdisks did not answer\n", after->silent);
+		fprintf(out, "%u tapdisk%s did not answer; tap-ctl list names those that hang\n",
+			after->silent, after->silent == 1 ? "" : "s");
+	else if (!after->nr)
+		fputs("no disk is served\n", out);
 }
 
 static void add_double(struct json_object *object, const char *name, double value)

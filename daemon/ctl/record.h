@@ -7,7 +7,8 @@
  *
  *	"pid", "type", "path", "readonly", "device", "inode": of the image, which must
  *	be the same one; "sector_size", "data": if they were said; "filters": a list,
- *	as on a command line
+ *	as on a command line; "flush_failed": true, if restart found that a flush had
+ *	failed; "former": pids of tapdisks that had the disk before
  */
 #ifndef CTL_RECORD_H
 #define CTL_RECORD_H

@@ -243,7 +243,9 @@ static void module_not_signed(void **state)
 static void no_xen_at_all(void **state)
 {
 	(void)state;
+	assert_true(doctor_xen_runs(root));
 	take_away("/sys/hypervisor");
+	assert_false(doctor_xen_runs(root));
 	take_away("/sys/module/xentap");
 	is_active = NULL;
 	expect(DOCTOR_FAIL, "xen", "Xen does not run", "boot menu");

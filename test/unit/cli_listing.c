@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "cli/json_out.h"
 #include "cli/listing.h"
 #include "cli/marker.h"
 #include "cli/nbd_socket.h"
@@ -33,7 +34,7 @@ static void assert_line(const struct listing_entry *entry, const char *expect)
 
 static void lines_for_programs(void **state)
 {
-	struct listing_entry entry = { 1234, 0, 0, "aio", "/x.img" };
+	struct listing_entry entry = { 1234, 0, 0, "aio", "/x.img", 0 };
 
 	(void)state;
 	assert_line(&entry, "pid=1234 minor=0 state=0 args=aio:/x.img\n");
@@ -41,14 +42,14 @@ static void lines_for_programs(void **state)
 	assert_line(&entry, "pid=1234 minor=0 state=0x2a args=aio:/x.img\n");
 	entry.type = entry.path = NULL;
 	assert_line(&entry, "pid=1234 minor=0 state=0x2a\n");
-	assert_line(&(struct listing_entry){ 1234, -1, -1, NULL, NULL }, "pid=1234\n");
-	assert_line(&(struct listing_entry){ -1, 7, -1, NULL, NULL }, "minor=7\n");
+	assert_line(&(struct listing_entry){ 1234, -1, -1, NULL, NULL, 0 }, "pid=1234\n");
+	assert_line(&(struct listing_entry){ -1, 7, -1, NULL, NULL, 0 }, "minor=7\n");
 }
 
 static void a_table_for_people(void **state)
 {
 	struct listing_entry entries[] = {
-		{ 1234, 0, 0, "aio", "/x.img" }, { -1, 7, -1, NULL, NULL },
+		{ 1234, 0, 0, "aio", "/x.img", 0 }, { -1, 7, -1, NULL, NULL, 0 },
 	};
 	struct listing listing = { entries, 2 };
 	struct listing_filter all = { -1, -1, NULL, NULL };
@@ -65,11 +66,38 @@ static void a_table_for_people(void **state)
 	free(text);
 }
 
+/* Paths can hold anything; nobody is to take a part of one for a line, or for no text. */
+static void strange_names(void **state)
+{
+	struct listing_entry entry = { 1, 0, 0, "a\nb", "/x\npid=2\033[2J\xe9\xc3\xa9", 0 };
+	const struct listing listing = { &entry, 1 };
+	const struct listing_filter same = { -1, -1, NULL, entry.path };
+	struct json_object *object = listing_json(&entry);
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	assert_line(&entry, "pid=1 minor=0 state=0 args=a?b:/x?pid=2?[2J?\xc3\xa9\n");
+	/* Whoever looks for it knows its name. */
+	listing_print_table(out, &listing, &same);
+	fclose(out);
+	assert_non_null(strstr(text, " a?b /x?pid=2?[2J?\xc3\xa9\n"));
+	free(text);
+	out = open_memstream(&text, &len);
+	json_print(out, object);
+	fclose(out);
+	assert_string_equal(text, "{\"pid\":1,\"minor\":0,\"state\":0,\"type\":\"a\\nb\","
+			    "\"path\":\"/x\\npid=2\\u001b[2J?\xc3\xa9\"}\n");
+	json_object_put(object);
+	free(text);
+}
+
 static void filters(void **state)
 {
-	const struct listing_entry disk = { 10, 2, 0, "aio", "/x.img" };
-	const struct listing_entry idle = { 10, -1, -1, NULL, NULL };
-	const struct listing_entry orphan = { -1, 2, -1, NULL, NULL };
+	const struct listing_entry disk = { 10, 2, 0, "aio", "/x.img", 0 };
+	const struct listing_entry idle = { 10, -1, -1, NULL, NULL, 0 };
+	const struct listing_entry orphan = { -1, 2, -1, NULL, NULL, 0 };
 	const struct {
 		struct listing_filter filter;
 		bool disk, idle, orphan;
@@ -185,6 +213,8 @@ static void a_scan_finds_what_there_is(void **state)
 			assert_string_equal(listing.entries[i].path, "/x.img");
 		}
 	assert_true(found);
+	assert_int_equal(listing_pid_of(&listing, 0), serving);
+	assert_int_equal(listing_pid_of(&listing, 1), 0);
 	/* The marker without a tapdisk comes last. */
 	assert_int_equal(listing.entries[2].pid, -1);
 	assert_int_equal(listing.entries[2].minor, 1);
@@ -243,6 +273,35 @@ static void more_tapdisks_than_descriptors(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* One that hangs is not one without a disk. */
+static void a_tapdisk_that_does_not_answer(void **state)
+{
+	char dir[] = "/tmp/listing.XXXXXX", path[64];
+	pid_t pid;
+	struct listing listing;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	pid = start_tapdisk(dir, NULL);
+	assert_int_equal(listing_scan(&listing, dir, -1, 100), 0);
+	assert_int_equal(listing.nr, 1);
+	assert_int_equal(listing.entries[0].pid, pid);
+	assert_int_equal(listing.entries[0].minor, -1);
+	assert_int_equal(listing.entries[0].err, -ETIMEDOUT);
+	listing_clear(&listing);
+	ctl_server_stop(pid);
+	pid = start_tapdisk(dir, "{\"v\":1,\"errno\":0,\"disks\":[]}");
+	assert_int_equal(listing_scan(&listing, dir, -1, LISTING_TIMEOUT_MS), 0);
+	assert_int_equal(listing.nr, 1);
+	assert_int_equal(listing.entries[0].err, 0);
+	assert_int_equal(listing_pid_of(&listing, 0), 0);
+	listing_clear(&listing);
+	ctl_server_stop(pid);
+	snprintf(path, sizeof(path), "%s/ctl%d", dir, pid);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void without_a_run_directory_there_is_nothing(void **state)
 {
 	struct listing listing;
@@ -261,10 +320,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_for_programs),
 		cmocka_unit_test(a_table_for_people),
+		cmocka_unit_test(strange_names),
 		cmocka_unit_test(filters),
 		cmocka_unit_test(odd_answers),
 		cmocka_unit_test(a_scan_finds_what_there_is),
 		cmocka_unit_test(more_tapdisks_than_descriptors),
+		cmocka_unit_test(a_tapdisk_that_does_not_answer),
 		cmocka_unit_test(without_a_run_directory_there_is_nothing),
 	};
 

@@ -191,8 +191,10 @@ static void strange_names(void **state)
 	(void)state;
 	add(&samples, 1, "{\"name\": \"aio:/a\\\"b\\\\c\\u001b[2J\\nd\", \"frontends\": [{"
 	    "\"data\": \"a\\\"} 1\\n\"}]}", 0);
+	add(&samples, 2, "{\"name\": \"aio:/\xe9\xc3\xa9\", \"frontends\": []}", 0);
 	text = metrics_text(&samples, NO_COUNTERS);
 	assert_non_null(strstr(text, "image=\"aio:/a\\\"b\\\\c?[2J?d\""));
+	assert_non_null(strstr(text, "image=\"aio:/?\xc3\xa9\""));
 	assert_non_null(strstr(text, "data=\"a\","));
 	free(text);
 	text = top_text(&samples, &samples);
@@ -246,8 +248,40 @@ static void no_tapdisk_at_all(void **state)
 	assert_int_equal(samples.tapdisks, 0);
 	text = top_text(&samples, &samples);
 	assert_non_null(strstr(text, "no disk is served\n"));
+	assert_null(strstr(text, "did not answer"));
 	free(text);
 	samples_clear(&samples);
+}
+
+/* Whether it has a disk is not known, and not denied. */
+static void a_tapdisk_that_hangs(void **state)
+{
+	const struct ctl_server says = { .list = NULL };
+	char dir[] = "/tmp/samples.XXXXXX", path[64];
+	struct samples samples;
+	pid_t pid;
+	char *text;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	pid = ctl_server_start(dir, &says);
+	assert_int_equal(samples_take(&samples, dir), 0);
+	assert_int_equal(samples.tapdisks, 1);
+	assert_int_equal(samples.silent, 1);
+	assert_int_equal(samples.nr, 0);
+	text = top_text(&samples, &samples);
+	assert_non_null(strstr(text, "1 tapdisk did not answer"));
+	assert_null(strstr(text, "no disk is served"));
+	free(text);
+	text = metrics_text(&samples, NO_COUNTERS);
+	assert_non_null(strstr(text, "\nxentap_tapdisks 1\n"));
+	assert_non_null(strstr(text, "\nxentap_tapdisks_silent 1\n"));
+	free(text);
+	samples_clear(&samples);
+	ctl_server_stop(pid);
+	snprintf(path, sizeof(path), "%s/ctl%d", dir, pid);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 /* Of two, neither answers before both are asked; a third answers but to "list". */
@@ -299,6 +333,7 @@ int main(void)
 		cmocka_unit_test(answers_of_no_use),
 		cmocka_unit_test(counters_of_the_module),
 		cmocka_unit_test(no_tapdisk_at_all),
+		cmocka_unit_test(a_tapdisk_that_hangs),
 		cmocka_unit_test(all_are_asked_before_anyone_answers),
 	};
 

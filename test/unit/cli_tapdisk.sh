@@ -182,7 +182,15 @@ restart -p "$pid"
 kill -KILL "$pid"
 restart -m 0
 still_served "$pid"
-ok "restart with the image elsewhere"
+destroy
+mkdir "$WORK/logs"
+create "$image" --filter "trace:file=$WORK/logs/trace"
+rm -r "$WORK/logs"
+refused 2 'restart: .*trace: cannot open' ctl restart -p "$pid"
+still_served "$pid"
+mkdir "$WORK/logs"
+restart -p "$pid"
+ok "restart with the image elsewhere, or a filter's file"
 
 # Who has it, and who has not.
 begin=$SECONDS

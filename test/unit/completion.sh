@@ -25,11 +25,11 @@ compopt() { :; }
 
 . daemon/completion/tap-ctl
 
-# expect WORDS... = WANTED...
+# expect WORDS... gives WANTED...
 expect()
 {
 	COMP_WORDS=() COMPREPLY=()
-	while [ "$1" != = ]; do
+	while [ "$1" != gives ]; do
 		COMP_WORDS+=("$1")
 		shift
 	done
@@ -41,15 +41,24 @@ expect()
 	failed=1
 }
 
-expect tap-ctl '' = list attach-domain --help --version
-expect tap-ctl l = list
-expect tap-ctl list - = -p -m --json
-expect tap-ctl list -p '' = 12 345
-expect tap-ctl list -p 3 = 345
-expect tap-ctl list -m '' = 0 7
-expect tap-ctl list -t '' = aio
-expect tap-ctl gref '' = 0 7
-expect tap-ctl create -a '' = aio:
-expect tap-ctl create -a aio : daemon/comp = daemon/completion
-expect tap-ctl list -f daemon/Makef = daemon/Makefile
+expect tap-ctl '' gives list attach-domain help --help --version
+expect tap-ctl l gives list
+expect tap-ctl list - gives -p -m --json
+expect tap-ctl list -p '' gives 12 345
+expect tap-ctl list -p 3 gives 345
+expect tap-ctl list -m '' gives 0 7
+expect tap-ctl list -t '' gives aio
+expect tap-ctl gref '' gives 0 7
+expect tap-ctl create -a '' gives aio:
+expect tap-ctl create -a aio : daemon/comp gives daemon/completion
+expect tap-ctl list -f daemon/Makef gives daemon/Makefile
+expect tap-ctl help '' gives list attach-domain
+expect tap-ctl help a gives attach-domain
+expect tap-ctl create --data '' gives auto map copy persistent
+expect tap-ctl create --data p gives persistent
+expect tap-ctl create -D m gives map
+expect tap-ctl create -S '' gives 512 4096
+expect tap-ctl create --data = '' gives auto map copy persistent
+expect tap-ctl create --data = gives auto map copy persistent
+expect tap-ctl create --data = c gives copy
 exit $failed
