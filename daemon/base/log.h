@@ -8,6 +8,7 @@
 
 #include <syslog.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -17,6 +18,14 @@
  * @name is the program's name and must outlive the process.
  */
 void log_init(const char *name, bool also_syslog);
+
+/*
+ * What comes before the text of a message about a guest's disk, and a line break after it, in
+ * the journal's native protocol (systemd's "Native Journal Protocol"): messages that begin with
+ * "domain N, disk N:" or "domain N, device N:" get the fields XENTAP_DOMAIN and XENTAP_DISK.
+ * The length, or 0: it is another message, or has no room.
+ */
+size_t log_fields(char *fields, size_t size, const char *name, int priority, const char *text);
 
 /* Drop messages less urgent than @max_priority; LOG_INFO unless told. */
 void log_set_level(int max_priority);

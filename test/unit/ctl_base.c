@@ -99,6 +99,28 @@ static void a_burst_passes_then_messages_are_dropped(void **state)
 	assert_int_equal(limit.dropped, 0);
 }
 
+/* What a guest or a file name brings into a message is not at its beginning. */
+static void messages_about_a_disk_have_fields(void **state)
+{
+	char fields[192];
+	size_t len;
+
+	(void)state;
+	len = log_fields(fields, sizeof(fields), "tapback", LOG_WARNING,
+			 "domain 7, disk 51712: tapdisk 4 goes on");
+	assert_int_equal(len, strlen(fields));
+	assert_string_equal(fields, "PRIORITY=4\nSYSLOG_IDENTIFIER=tapback\nXENTAP_DOMAIN=7\n"
+			    "XENTAP_DISK=51712\nMESSAGE=");
+	assert_true(log_fields(fields, sizeof(fields), "tapdisk", LOG_INFO,
+			       "domain 32751, device 4294967295: connected"));
+	assert_non_null(strstr(fields, "\nXENTAP_DISK=4294967295\n"));
+	assert_int_equal(log_fields(fields, sizeof(fields), "tapdisk", LOG_INFO,
+				    "serving aio:/domain 7, disk 1:"), 0);
+	assert_int_equal(log_fields(fields, sizeof(fields), "tapdisk", LOG_INFO,
+				    "domain 7: cannot bind"), 0);
+	assert_int_equal(log_fields(fields, 40, "tapdisk", LOG_INFO, "domain 7, disk 1: x"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +128,7 @@ int main(void)
 		cmocka_unit_test(numbers_that_are_taken),
 		cmocka_unit_test(what_may_be_shown),
 		cmocka_unit_test(a_burst_passes_then_messages_are_dropped),
+		cmocka_unit_test(messages_about_a_disk_have_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,11 @@ for job in "${JOBS[@]}"; do
 	guest_wait_job -t 240 $job || fail "fio of guest ${job% *} found differences"
 done
 ok "all four disks verified"
+# The journal can be asked for one guest's disk.
+for program in tapback tapdisk; do
+	[ "$(journalctl -q -o cat -t $program "XENTAP_DOMAIN=${GUESTS[two]}" XENTAP_DISK=51728 | grep -c ': connected')" = 1 ] ||
+		fail "the journal has no field with which $program's messages of one disk are found"
+done
 for guest in one two; do
 	guest_shutdown "$guest"
 	for disk in xvda xvdb; do
