@@ -11,10 +11,10 @@ cd "$(dirname "$0")/../.."
 
 . test/bench/bench.bash
 
-[ $# -gt 0 ] || set -- random single sequential calls
+[ $# -gt 0 ] || set -- random single sequential calls attaching queues
 
 bench test/bench/disk --host bench-disk \
 	"STORE=${STORE-} PEERS='${PEERS-}' SIZES='${SIZES-}' SCALE=${SCALE-}" \
-	"timeout -k 20 4000 bash test/bench/disk/dom0.sh /run/lab/native $*"
+	"timeout -k 20 5400 bash test/bench/disk/dom0.sh /run/lab/native $*"
 # A profile is for reading as it is.
 [ "$*" = profile ] || test/bench/report-disk.py <"$LINES_FILE"

@@ -29,7 +29,7 @@ def costs(results):
     bare, found = {}, {}
     for r in select(results, what="disk"):
         ns = (int(r["dom0_ns"]), int(r["guest_ns"]))
-        if r["ios"] == "1":
+        if r["ios"] == r["jobs"]:
             bare[r["part"], r["rw"], r["peer"]] = ns
             continue
         less = bare[r["part"], r["rw"], r["peer"]]
@@ -89,6 +89,17 @@ def call_tables(results):
            [int(r.get(name, 0)) / int(r["ios"]) for name in names] for r in found])
 
 
+def attach_table(results):
+    found = select(results, what="attach")
+    if not found:
+        return
+    peers = list(dict.fromkeys(r["peer"] for r in found))
+    times = {p: sorted(int(r["us"]) / 1000 for r in found if r["peer"] == p) for p in peers}
+    table("From xl block-attach to the guest's first read, ms",
+          ["peer", "median", "least", "most"],
+          [[p, t[len(t) // 2], t[0], t[-1]] for p, t in times.items()])
+
+
 def main():
     results = read(sys.stdin)
     if not results:
@@ -97,6 +108,7 @@ def main():
     found = costs(results)
     cost_tables(found)
     call_tables(results)
+    attach_table(results)
     aims(found, verdict)
     verdict.show()
 

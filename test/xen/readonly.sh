@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# access=ro holds, whatever the guest tries.
+# access=ro holds, whatever the guest tries; and guests that only read share an image, and
+# its tapdisk, by Xen's hotplug script and by ours.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -37,5 +38,35 @@ guest_must reader '
 	! dd if=/dev/zero of=/dev/xvda bs=4k count=4 oflag=direct 2>/dev/null'
 assert_eq "$(checksum "$IMAGE")" "$before" "checksum of the image"
 ok "the image is unchanged"
+
+# shared_by SPELLING IMAGE VDEV: both guests read it, then one goes.
+shared_by()
+{
+	local guest sum
+	sum=$(checksum "$2")
+	for guest in reader other; do
+		xl block-attach "$guest" "$("$1" "$2" "$3" ro)"
+		assert_eq "$(guest_run "$guest" "$(wait_device "/dev/$3"); sha256sum </dev/$3 | cut -d' ' -f1")" \
+			"$sum" "checksum that $guest reads"
+	done
+	assert_eq "$(tapdisk_pid "$2" | wc -w)" 1 "tapdisks of $2"
+	xl block-detach other "$3"
+	assert_eq "$(guest_run reader "dd if=/dev/$3 bs=1M iflag=direct 2>/dev/null | sha256sum | cut -d' ' -f1")" \
+		"$sum" "checksum that the one reads who stays"
+	xl block-detach reader "$3"
+	wait_for 15 "no tapdisk of $2 is left" has_no_tapdisk "$2"
+	ok "two guests share an image by $1"
+}
+
+has_no_tapdisk() { [ -z "$(tapdisk_pid "$1")" ]; }
+
+guest_create other pv
+guest_wait_up other
+for image in one two; do
+	dd if=/dev/urandom of="$WORK/$image.img" bs=1M count=4 status=none
+done
+shared_by tap_disk "$WORK/one.img" xvdc
+shared_by own_disk "$WORK/two.img" xvdc
+guest_shutdown other
 guest_shutdown reader
 assert_no_grants

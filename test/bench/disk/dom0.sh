@@ -7,7 +7,11 @@
 # random      random reads and writes, 32 at a time
 # single      the same, one at a time
 # sequential  reads and writes in sequence, 32 at a time
+# queues      as random, but by four processes of a guest with four processors, eight at a
+#             time each, on four queues where a peer has them; changes the guest, so last
 # calls       what tapdisk and the module do for each I/O, counted
+# attaching   from xl's start to the first read in the guest, by the kernel's backend
+#             and by ours, of a disk of its own
 # profile     where dom0's time goes: functions, most expensive first
 #
 # STORE  null: devices that forget at once what is written, so that the store's
@@ -27,9 +31,13 @@ SIZES=${SIZES:-4096 16384 65536 262144 1048576}
 read -ra PEERS <<<"${PEERS:-blkback blkback-map qdisk map copy persistent auto}"
 PATIENCE=4
 DISK_MB=64		# of each disk, what is used
+# A frontend as it comes, whose requests are of 128 KiB at most.
+GUEST_CMDLINE=${GUEST_CMDLINE/ xen_blkfront.*/}
 OPTIONS=/etc/default/tapdisk
 BLKBACK=/sys/module/xen_blkback/parameters
 TRIGGER=/sys/kernel/tracing/events/raw_syscalls/sys_enter
+DROP_IN=/run/systemd/system/tapback.service.d/bench.conf
+JOBS=1			# processes that do I/O at the same time
 declare -A VDEV=()	# peer -> name of its disk in the guest
 
 # "BYTES:COUNT" of each size: enough for a tenth of a second of processor time.
@@ -38,7 +46,7 @@ ONE=(4096:1500 16384:1000 65536:600 262144:250 1048576:80)
 
 note() { echo "NOTE $*"; }
 
-remove_options() { rm -f "$OPTIONS"; }
+remove_options() { rm -f "$OPTIONS" "$DROP_IN"; }
 CLEANUPS+=(remove_options)
 
 quiet_host()
@@ -53,8 +61,8 @@ quiet_host()
 store_load()
 {
 	case $STORE in
-	null) modprobe null_blk nr_devices=${#PEERS[@]} gb=1 queue_mode=2 irqmode=0 ;;
-	ram) modprobe brd rd_nr=${#PEERS[@]} rd_size=$((DISK_MB * 1024)) ;;
+	null) modprobe null_blk nr_devices=$((${#PEERS[@]} + 1)) gb=1 queue_mode=2 irqmode=0 ;;
+	ram) modprobe brd rd_nr=$((${#PEERS[@]} + 1)) rd_size=$((DISK_MB * 1024)) ;;
 	*) fail "STORE is null or ram, not $STORE" ;;
 	esac
 }
@@ -86,6 +94,7 @@ attach()
 	guest_must bench "$(wait_device "/dev/${VDEV[$1]}")"
 }
 
+# make_disks [LINE...]: of the guest's configuration.
 make_disks()
 {
 	local i qdisk=() letters=(a b c d e f g h i)
@@ -93,7 +102,7 @@ make_disks()
 		VDEV[${PEERS[i]}]=xvd${letters[i]}
 		[ "${PEERS[i]}" != qdisk ] || qdisk=("$(disk qdisk qdisk "$i")")
 	done
-	guest_create bench pv "${qdisk[@]}"
+	guest_create bench pv "${qdisk[@]}" "$@"
 	guest_wait_up bench
 	for i in "${!PEERS[@]}"; do
 		attach "${PEERS[i]}" "$i"
@@ -103,24 +112,33 @@ make_disks()
 # ---- processor time
 
 # Text for the guest: all I/O of one peer in one part. Between the mark and the
-# first I/O it sleeps, so that dom0 has looked at its clocks by then. "ios=1" is what
-# a measurement costs by itself.
+# first I/O it sleeps, so that dom0 has looked at its clocks by then. The least number of
+# I/Os, one for each process, is what a measurement costs by itself. Marks of several
+# processes are around them, and what it takes the guest to start them is measured as well.
 guest_job()
 {
-	local vdev=$1 depth=$2 rws=$3
+	local vdev=$1 depth=$2 rws=$3 inside='' outside=false
 	shift 3
+	if [ "$JOBS" = 1 ]; then
+		inside="--exec_prerun=\"\$begin\" --exec_postrun='xenstore-write data/mark end'"
+	else
+		outside=true
+	fi
 	cat <<-END
 		cd /tmp
 		one() {
-			fio --name=one --filename=/dev/$vdev --rw=\$1 --bs=\$2 --io_size=\$((\$2 * \$3)) \\
+			begin="xenstore-write data/mark 'begin rw=\$1 bytes=\$2 ios=\$3'; usleep 50000"
+			! $outside || eval "\$begin"
+			fio --name=one --filename=/dev/$vdev --rw=\$1 --bs=\$2 \\
+			--io_size=\$((\$2 * \$3 / $JOBS)) --numjobs=$JOBS \\
+			--cpus_allowed=0-$((JOBS - 1)) --cpus_allowed_policy=split \\
 			--size=${DISK_MB}m --iodepth=$depth --ioengine=libaio --direct=1 --thread \\
-			--norandommap --end_fsync=1 --gtod_reduce=1 --minimal \\
-			--exec_prerun="xenstore-write data/mark 'begin rw=\$1 bytes=\$2 ios=\$3'; usleep 50000" \\
-			--exec_postrun='xenstore-write data/mark end' >fio.out 2>&1 ||
+			--norandommap --end_fsync=1 --gtod_reduce=1 --minimal $inside >fio.out 2>&1 ||
 				{ cat fio.out; xenstore-write data/mark done; exit 1; }
+			! $outside || xenstore-write data/mark end
 		}
 		for rw in $rws; do
-			one \$rw 4096 1
+			one \$rw 4096 $JOBS
 			for cell in $*; do one \$rw \${cell%:*} \${cell#*:}; done
 		done
 		xenstore-write data/mark done
@@ -134,12 +152,12 @@ measure()
 	shift 4
 	for cell; do
 		[[ " $SIZES " != *" ${cell%:*} "* ]] ||
-			cells+=("${cell%:*}:$((${cell#*:} * SCALE / 100))")
+			cells+=("${cell%:*}:$((${cell#*:} * SCALE / 100 / JOBS * JOBS))")
 	done
 	for peer in "${PEERS[@]}"; do
 		note "$part, $peer, at $SECONDS s"
 		timeout 900 "$PROGRAMS/cputime" "${GUESTS[bench]}" \
-			"what=disk part=$part depth=$depth peer=$peer" &
+			"what=disk part=$part depth=$depth jobs=$JOBS peer=$peer" &
 		CPUTIME=$!
 		guest_start_job bench "$(guest_job "${VDEV[$peer]}" "$depth" "$rws" "${cells[@]}")"
 		# Not by looking again and again, which would be measured as well.
@@ -151,6 +169,25 @@ measure()
 random() { measure random 32 randread randwrite "${MANY[@]}"; }
 single() { measure single 1 randread randwrite "${ONE[@]}"; }
 sequential() { measure sequential 32 read write "${MANY[@]}"; }
+
+# As many queues as backends would offer if dom0 had as many processors.
+queues()
+{
+	guest_destroy bench
+	echo 4 >"$BLKBACK/max_queues"
+	mkdir -p "${DROP_IN%/*}"
+	printf '[Service]\nExecStart=\nExecStart=%s --max-queues=4\n' \
+		"$(systemctl show -P ExecStart tapback | sed -n 's/.*path=\([^ ;]*\).*/\1/p')" >"$DROP_IN"
+	systemctl daemon-reload
+	systemctl restart tapback
+	# Each queue of a frontend has 4 MiB of pages of its own where grants are persistent.
+	GUEST_MEMORY=768 GUEST_CMDLINE+=" xen_blkfront.max_queues=4" make_disks "vcpus = 4"
+	for peer in "${PEERS[@]}"; do
+		note "queues of $peer: $(guest_must bench "ls /sys/block/${VDEV[$peer]}/mq | wc -l")"
+	done
+	JOBS=4
+	measure queues 8 randread randwrite "${MANY[@]}"
+}
 
 # ---- calls
 
@@ -196,6 +233,39 @@ calls()
 		count_calls "${PEERS[i]}" 32 randwrite 4096 $((2000 * SCALE / 100)) "$i"
 		count_calls "${PEERS[i]}" 32 randread 65536 $((1000 * SCALE / 100)) "$i"
 		count_calls "${PEERS[i]}" 1 randread 4096 $((500 * SCALE / 100)) "$i"
+	done
+}
+
+# ---- attaching
+
+now_us() { echo "${EPOCHREALTIME//[.,]/}"; }
+
+# attach_once TYPE PEER
+attach_once()
+{
+	local begin mark watch
+	mark=$(guest_path bench)/mark
+	xenstore-write "$mark" ""
+	# The first event says that the watch is set.
+	timeout 60 xenstore-watch -n 2 "$mark" >/dev/null &
+	watch=$!
+	guest_start_job bench 'until [ -b /dev/xvdj ]; do usleep 1000; done
+		dd if=/dev/xvdj of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null &&
+		xenstore-write data/mark read'
+	sleep 1
+	begin=$(now_us)
+	xl block-attach bench "format=raw,vdev=xvdj,access=rw,backendtype=$1,target=$(store_device ${#PEERS[@]})"
+	wait "$watch" || fail "the guest has not read the disk of $2"
+	echo "RESULT what=attach peer=$2 us=$(($(now_us) - begin))"
+	xl block-detach bench xvdj
+}
+
+attaching()
+{
+	local i
+	for i in 1 2 3 4 5; do
+		attach_once phy blkback
+		attach_once tap auto
 	done
 }
 

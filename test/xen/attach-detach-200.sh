@@ -1,0 +1,9 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# long: yes
+# time limit: 5400
+#
+# attach-detach.sh with 200 rounds.
+
+export ROUNDS=200
+. "$(dirname "$0")/attach-detach.sh"
