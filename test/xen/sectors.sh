@@ -27,7 +27,7 @@ detach()
 
 verify()
 {
-	guest_must -t 200 sectors "cd /tmp && $(fio_verify /dev/xvdb 4m | sed "s/--bsrange=[^ ]*/$1/")"
+	guest_must -t 200 sectors "cd /tmp && $(fio_verify /dev/xvdb 4m | sed "s#--bsrange=[^ ]*#$1#")"
 }
 
 option()
@@ -46,7 +46,7 @@ store()
 	CLEANUPS+=(store_remove)
 	xl block-attach sectors "$(tap_disk "$STORE" xvdb)"
 	guest_sees 512 4096
-	verify "--bsrange=512-64k --bs_unaligned"
+	verify --bssplit=512/30:1536/20:3584/20:4608/20:16k/10
 	verify --bs=512
 	detach
 	ok "a store with sectors of 4096 bytes"
