@@ -3,7 +3,7 @@
 # long: yes
 # time limit: 5400
 #
-# attach-detach.sh with 200 rounds.
+# attach-detach.sh with 200 rounds, under load.
 
-export ROUNDS=200
+export ROUNDS=200 LOAD=yes
 . "$(dirname "$0")/attach-detach.sh"
