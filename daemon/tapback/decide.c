@@ -120,6 +120,9 @@ static enum vbd_action decide_offer(const struct vbd_view *view)
 
 static enum vbd_action decide_closing(const struct vbd_view *view)
 {
+	/* It has closed before it was told that its new ring is served, if it could be told. */
+	if (view->backend == XENBUS_CLOSED && is_connected(view))
+		return VBD_DISCONNECT;
 	/*
 	 * The ring is served until the frontend is Closed: it may still send
 	 * requests, and wait for their answers.

@@ -89,6 +89,7 @@ static const struct row rows[] = {
 	{ 6, 2, READY, ON, VBD_CLOSED, "closed before it connected" },
 	{ 6, 6, READY, ON, VBD_WAIT, "closed, ready for a reconnect" },
 	{ 5, 6, READY, ON, VBD_WAIT, "Closing after Closed" },
+	{ 5, 6, FRESH, ON, VBD_DISCONNECT, "Closing before it could be told of its new ring" },
 	/* Coming back. */
 	{ 1, 6, READY, ON, VBD_INIT, "frontend starts over" },
 	{ 1, 5, CONN, ON, VBD_DISCONNECT, "starts over, its 6 was not seen" },
