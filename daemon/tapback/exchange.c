@@ -29,6 +29,13 @@ static struct device *device_of(struct tapdisk_client *client)
 	return (struct device *)((char *)client - offsetof(struct device, client));
 }
 
+/* Nobody serves a ring, nor is about to. */
+static void drop_ring(struct device *device)
+{
+	kept_drop(&device->kept);
+	xentop_remove(device);
+}
+
 static void set_link(struct device *device, enum vbd_link link)
 {
 	device->view.link = link;
@@ -37,12 +44,9 @@ static void set_link(struct device *device, enum vbd_link link)
 	device->overdue_said = false;
 	device->retry_ms = 0;
 	device->dirty = true;
-	/* Nobody serves a ring, nor is about to. */
 	if (!device->view.resume && (link == VBD_LINK_NONE || link == VBD_LINK_READY ||
-				     link == VBD_LINK_LOST)) {
-		kept_drop(&device->kept);
-		xentop_remove(device);
-	}
+				     link == VBD_LINK_LOST))
+		drop_ring(device);
 }
 
 static void end_reviver(struct device *device)
@@ -61,8 +65,7 @@ void exchange_forget(struct device *device)
 	device->unserved_ms = 0;
 	device->unserved_said = false;
 	end_reviver(device);
-	kept_drop(&device->kept);
-	xentop_remove(device);
+	drop_ring(device);
 }
 
 /*

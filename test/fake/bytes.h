@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+#include "fake/must.h"
 
 static struct {
 	const uint8_t *data;
@@ -46,13 +46,5 @@ static inline uint32_t word(void)
 
 	return low | byte() << 8;
 }
-
-#define must(condition)								\
-	do {									\
-		if (!(condition)) {						\
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort();						\
-		}								\
-	} while (0)
 
 #endif /* FAKE_BYTES_H */

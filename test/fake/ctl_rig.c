@@ -12,16 +12,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "fake/must.h"
 
 #define RING_PAGES	64u	/* of the guest, which is zeroed for a new process */
-
-#define must(condition)								\
-	do {									\
-		if (!(condition)) {						\
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort();						\
-		}								\
-	} while (0)
 
 uid_t ctl_rig_peer;
 

@@ -10,11 +10,8 @@ DAEMON=$BUILD/daemon
 PROGRAMS=$BUILD/prefix/libexec/xentap	# where this tap-ctl looks for tapdisk
 RUN=/run/blktap-control
 
-skip()
-{
-	echo "$*"
-	exit 77
-}
+# shellcheck source=test/unit/tapdisk.bash
+. "$TOP/test/unit/tapdisk.bash"
 
 [ "$(id -u)" = 0 ] || skip "needs root, for a tapdisk that gives it up"
 if [ -z "${INSIDE-}" ]; then
@@ -90,8 +87,6 @@ nothing_is_left()
 	[ -z "$left" ] || fail "$1 leaves $left"
 }
 
-is_gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
-
 # still_served BY: a restart that was refused has done nothing.
 still_served()
 {
@@ -107,15 +102,10 @@ mount -t tmpfs tmpfs /run
 cp "$DAEMON/tap-ctl" "$DAEMON/tapdisk" /run/
 mkdir -p "$PROGRAMS" "$WORK/dev"
 ln -sf "$DAEMON/tapdisk" "$PROGRAMS/tapdisk"
-grep -q '^tapdisk:' /etc/passwd || {
-	{ cat /etc/passwd && echo 'tapdisk:x:64999:64999::/:/usr/sbin/nologin'; } >"$WORK/passwd"
-	chmod 644 "$WORK/passwd"
-	mount --bind "$WORK/passwd" /etc/passwd
-}
+have_user
 image=$WORK/disk.img
 truncate -s 4M "$image"
-dd if="$image" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null ||
-	skip "no O_DIRECT on the file system of the build folder"
+need_direct "$image"
 
 # What they say of wrong command lines, one sentence each.
 for words in '--data=foo' '--poll=2000' '--poll=x' '--ready-fd=x' '--ready-fd=-1' '--filter=foo' \

@@ -10,11 +10,8 @@ BUILD=$(dirname "$(realpath "$0")")
 DAEMON=$BUILD/daemon
 RUN=/run/blktap-control
 
-skip()
-{
-	echo "$*"
-	exit 77
-}
+# shellcheck source=test/unit/tapdisk.bash
+. "$TOP/test/unit/tapdisk.bash"
 
 [ "$(id -u)" = 0 ] || skip "needs root, for a tapdisk that gives it up"
 for tool in nbdinfo nbdcopy; do
@@ -93,23 +90,16 @@ is_connected() { ctl stats -p "$pid" -m 0 | grep -q '"nbd":{"connections":1,'; }
 # It has the writing end of a pipe, and whoever is not connected sends nothing.
 is_traced() { [ "$(find "/proc/$pid/fd" -lname 'pipe:*' | wc -l)" -gt 0 ] && [ ! -s "$WORK/trace" ]; }
 
-is_gone() { [ ! -d "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
-
 WORK=$(mktemp -d "$BUILD/nbd.XXXXXX")
 trap end EXIT
 mount -t tmpfs tmpfs /run
 mkdir $RUN
 : >"$WORK/log"
 mkfifo "$WORK/ready"
-grep -q '^tapdisk:' /etc/passwd || {
-	{ cat /etc/passwd && echo 'tapdisk:x:64999:64999::/:/usr/sbin/nologin'; } >"$WORK/passwd"
-	chmod 644 "$WORK/passwd"
-	mount --bind "$WORK/passwd" /etc/passwd
-}
+have_user
 image=$WORK/disk.img
 truncate -s 40M "$image"
-dd if="$image" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null ||
-	skip "no O_DIRECT on the file system of the build folder"
+need_direct "$image"
 
 serve "$image"
 [ "$(nbdinfo --size "$uri")" = $((40 << 20)) ] || fail "nbdinfo --size: $(nbdinfo --size "$uri")"
