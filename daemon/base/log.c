@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #define LOG_LINE_MAX	1024	/* bytes of one line; longer text is cut */
 #define LOG_FIELDS_MAX	192	/* of what goes before it to the journal */
@@ -69,17 +70,6 @@ void log_set_level(int max_priority)
 	log_state.max_priority = max_priority;
 }
 
-/*
- * Text in a message can come from a guest or a file name: what could start a
- * new line or steer a terminal becomes a question mark.
- */
-static void replace_control_characters(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
-
 size_t log_fields(char *fields, size_t size, const char *name, int priority, const char *text)
 {
 	unsigned int domid, disk;
@@ -123,7 +113,8 @@ void log_printf(int priority, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line + start, sizeof(line) - 1 - start, format, args);
 	va_end(args);
-	replace_control_characters(line + start);
+	/* Some of it can come from a guest, or be a file's name. */
+	text_clean(line + start);
 
 	if (send_fields(priority, line + start))
 		return;

@@ -166,6 +166,42 @@ static void nothing_writes_to_a_read_only_disk(void **state)
 
 /* ---- discards ---- */
 
+/* Only one that was offered reaches the store as such, and other flags never do. */
+static void flags_of_a_discard(void **state)
+{
+	static const uint8_t flags[] = { 0, BLKIF_DISCARD_SECURE, 0xfe, 0xff };
+	struct rig *rig = *state;
+	struct front_response response;
+	struct hand hand;
+	unsigned int i;
+
+	if (!rig->image.can_discard)
+		skip();
+	rig->discard = true;
+	rig_reconnect(rig);
+	hand_insert(&hand, rig);
+	for (i = 0; i < 2 * ARRAY_SIZE(flags); i++) {
+		bool offered = i % 2, asked = flags[i / 2] & BLKIF_DISCARD_SECURE;
+
+		rig->image.discard_secure = offered;
+		hand.hold = true;
+		rig_send(rig, 0, &(struct blkif_request){
+			 .op = BLKIF_DISCARD, .flags = flags[i / 2], .sector = 4096, .nr_sectors = 64 });
+		turn_often(rig, 5);
+		assert_int_equal(hand.nr, 1);
+		assert_int_equal(hand.ios[0]->op, IO_DISCARD);
+		assert_int_equal(hand.ios[0]->flags, offered && asked ? IO_SECURE : 0);
+		hand.hold = false;
+		hand.nr = 0;
+		io_done(hand.ios[0], 0);
+		assert_true(rig_turn(rig, 0, &response));
+		assert_int_equal(response.status, BLKIF_OKAY);
+	}
+	rig->image.discard_secure = false;
+	hand_remove(&hand);
+	assert_untouched(rig);
+}
+
 /* Zeros or what was written, sector by sector; and all beside it as it was. */
 static void writes_during_a_discard(void **state)
 {
@@ -331,6 +367,7 @@ int main(void)
 		INPUT("44", a_disk_without_sectors),
 		INPUT("45", a_size_that_changes),
 		INPUT("47", nothing_writes_to_a_read_only_disk),
+		INPUT("88 89", flags_of_a_discard),
 		INPUT("90 91", a_flood_of_discards),
 		INPUT("145 146", a_guest_writes_an_image_header),
 		INPUT("149", an_image_that_is_cached),

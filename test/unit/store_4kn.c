@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,6 +34,40 @@ static struct loop loop;
 static struct worker worker;
 static struct image image;
 static struct store store;
+
+/* ---- a device that can erase: this one, but for the calls that ask it to ---- */
+
+static struct {
+	bool there;
+	int error;			/* errno of the next one */
+	unsigned int erased, discarded;
+	uint64_t range[2];
+} eraser;
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, void *argument);
+
+/* As blk_ioctl_secure_erase() has it. */
+static int erase(const uint64_t range[2])
+{
+	int err = (range[0] | range[1]) % SECTOR ? EINVAL : eraser.error;
+
+	errno = err;
+	if (err)
+		return -1;
+	eraser.erased++;
+	memcpy(eraser.range, range, sizeof(eraser.range));
+	return 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *argument)
+{
+	if (request == BLKSECDISCARD && eraser.there)
+		return erase(argument);
+	if (request == BLKDISCARD)
+		eraser.discarded++;
+	return __real_ioctl(fd, request, argument);
+}
 
 /* Goes away by itself when the last descriptor is closed. A descriptor, or -errno. */
 static int make_device(int backing)
@@ -98,6 +133,49 @@ static void geometry_is_the_devices(void **state)
 	assert_int_equal(image.discard_granularity % BLOCK, 0);
 	assert_int_equal(store_open(&store, &image), 0);
 	assert_string_equal(store.top->ops->name, "rmw");
+}
+
+/* The guest's flag reaches the device, which is the only one who can. */
+static int erase_sectors(uint64_t first, uint64_t nr)
+{
+	struct submit submit;
+
+	submit_start(&submit, &worker, store.top, IO_FLUSH, 0, NULL, 0);
+	assert_int_equal(submit_wait(&submit), 0);
+	submit.error = SUBMIT_UNENDED;
+	submit.io.op = IO_DISCARD;
+	submit.io.flags = IO_SECURE;
+	submit.io.offset = first * SECTOR;
+	submit.io.bytes = nr * SECTOR;
+	layer_submit(store.top, &submit.io);
+	return submit_wait(&submit);
+}
+
+static void a_device_erases(void **state)
+{
+	eraser.there = true;
+	teardown(state);
+	assert_int_equal(setup(state), 0);
+	assert_true(image.can_discard);
+	assert_true(image.discard_secure);
+	assert_int_equal(store_open(&store, &image), 0);
+	assert_int_equal(erase_sectors(16, 64), 0);
+	assert_int_equal(eraser.erased, 1);
+	assert_int_equal(eraser.range[0], 16 * SECTOR);
+	assert_int_equal(eraser.range[1], 64 * SECTOR);
+	/* A part of a block would be left as it was. */
+	assert_int_equal(erase_sectors(16, 63), -EINVAL);
+	assert_int_equal(erase_sectors(15, 64), -EINVAL);
+	eraser.error = EIO;
+	assert_int_equal(erase_sectors(16, 64), -EIO);
+	eraser.error = 0;
+	assert_int_equal(eraser.erased, 1);
+	/* Nor is it done by what leaves traces, or the other way round. */
+	assert_int_equal(eraser.discarded, 0);
+	assert_int_equal(submit_io(&worker, store.top, IO_DISCARD, 0, NULL, 8 * BLOCK), 0);
+	assert_int_equal(eraser.discarded, 1);
+	assert_int_equal(eraser.erased, 1);
+	eraser.there = false;
 }
 
 static void large_sectors_need_no_layer(void **state)
@@ -210,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(geometry_is_the_devices),
+		TEST(a_device_erases),
 		TEST(large_sectors_need_no_layer),
 		TEST(random_sectors_match_a_model),
 		TEST(discard_stays_within),
