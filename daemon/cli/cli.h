@@ -82,6 +82,8 @@ int cmd_close(const struct cli_options *options);
 int cmd_create(const struct cli_options *options);
 int cmd_restart(const struct cli_options *options);
 int cmd_destroy(const struct cli_options *options);
+int cmd_pause(const struct cli_options *options);
+int cmd_unpause(const struct cli_options *options);
 int cmd_limit(const struct cli_options *options);
 int cmd_resize(const struct cli_options *options);
 int cmd_stats(const struct cli_options *options);

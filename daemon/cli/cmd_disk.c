@@ -124,37 +124,17 @@ int cmd_attach(const struct cli_options *options)
 	return step_attach(options->pid, options->minor);
 }
 
-/* Whether @record's disk is served by @pid, or was. */
-static bool is_of(const struct ctl_msg *record, int pid, int *now)
-{
-	struct json_object *former;
-	int64_t current;
-	size_t i, nr;
-
-	if (ctl_get_int(record, "pid", 1, INT32_MAX, &current))
-		return false;
-	*now = (int)current;
-	if (*now == pid || !json_object_object_get_ex(record->json, "former", &former) ||
-	    !json_object_is_type(former, json_type_array))
-		return *now == pid;
-	nr = json_object_array_length(former);
-	for (i = 0; i < nr; i++)
-		if (json_object_get_int(json_object_array_get_idx(former, i)) == pid)
-			return true;
-	return false;
-}
-
 int step_forget(int pid, int minor)
 {
 	struct ctl_msg record = CTL_MSG_INIT;
-	int now;
+	int now = record_read(XENTAP_RUN_DIR, minor, &record);
 
-	if (!record_read(XENTAP_RUN_DIR, minor, &record) && is_of(&record, pid, &now)) {
+	if (!now)
+		now = record_successor(&record, pid);
+	if (now > 0)
 		record_remove(XENTAP_RUN_DIR, minor);
-		pid = now;
-	}
 	ctl_msg_clear(&record);
-	return pid;
+	return now > 0 ? now : pid;
 }
 
 /* A request that is to end it, and whose reply says nothing but yes or no. */

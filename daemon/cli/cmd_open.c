@@ -169,6 +169,8 @@ static int send_open(int pid, int minor, struct opened *image,
 		err = ctl_set_bool(&request, "lock_later", true);
 	if (!err && image->flush_failed)
 		err = ctl_set_bool(&request, "flush_failed", true);
+	if (!err && image->unpause)
+		err = ctl_set_bool(&request, "unpause", true);
 	if (!err && options->sector_bytes)
 		err = ctl_set_int(&request, "sector_size", options->sector_bytes);
 	if (!err && options->data)
@@ -238,9 +240,10 @@ int step_open(int pid, int minor, const struct cli_options *options)
 	return err;
 }
 
-int step_reopen(int pid, int minor, struct opened *image, const struct cli_options *options)
+int step_reopen(int pid, int minor, const char *what, struct opened *image,
+		const struct cli_options *options)
 {
-	int err = reopen_lock(image);
+	int err = reopen_lock(image, what);
 
 	return err ? err : send_open(pid, minor, image, options);
 }

@@ -33,7 +33,8 @@ static bool serves(int pid, int minor)
 		err = ctl_call(fd, &request, &reply, CLI_TIMEOUT_MS);
 	ctl_msg_clear(&request);
 	ctl_msg_clear(&reply);
-	return !err;
+	/* Paused. */
+	return !err || err == -EBUSY;
 }
 
 static int wait_for_marker(int minor)
@@ -67,12 +68,45 @@ static int note_pid(struct ctl_msg *record, int pid)
 	return ctl_set_int(record, "pid", pid);
 }
 
-/* A disk that is to go on: how it was opened, and its image, open before anybody ends. */
+/*
+ * A disk that is to go on: how it was opened, and its image, open before anybody ends, unless
+ * it is paused.
+ */
 struct again {
 	struct ctl_msg record;
+	bool paused;
 	struct opened image;
 	struct cli_options options;
 };
+
+/* The image stays closed, and in the list. */
+static int pause_again(int pid, int minor, const struct ctl_msg *record)
+{
+	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
+	const char *type, *path;
+	int64_t sectors;
+	int err = ctl_get_string(record, "type", &type);
+
+	if (!err)
+		err = ctl_get_string(record, "path", &path);
+	if (!err)
+		err = ctl_get_int(record, "sectors", 0, INT64_MAX, &sectors);
+	if (!err)
+		err = ctl_request_init(&request, "pause");
+	if (!err)
+		err = ctl_set_int(&request, "minor", minor);
+	if (!err)
+		err = ctl_set_string(&request, "type", type);
+	if (!err)
+		err = ctl_set_string(&request, "path", path);
+	if (!err)
+		err = ctl_set_int(&request, "sectors", sectors);
+	if (!err)
+		err = step_call(pid, &request, &reply, CLI_TIMEOUT_MS, "restart");
+	ctl_msg_clear(&request);
+	ctl_msg_clear(&reply);
+	return err;
+}
 
 /* The record then says by whom. Whoever removed it meanwhile wants no disk. */
 static int serve_again(int pid, int minor, struct again *disk)
@@ -80,7 +114,8 @@ static int serve_again(int pid, int minor, struct again *disk)
 	int err = step_attach(pid, minor);
 
 	if (!err)
-		err = step_reopen(pid, minor, &disk->image, &disk->options);
+		err = disk->paused ? pause_again(pid, minor, &disk->record) :
+		      step_reopen(pid, minor, "restart", &disk->image, &disk->options);
 	if (err)
 		return err;
 	err = note_pid(&disk->record, pid);
@@ -114,28 +149,13 @@ static int replace_killed(int before, int minor, struct again *disk)
 	if (serves(before, minor))
 		return before;
 	tapdisk_wait_for_end(before, END_TIMEOUT_MS);
-	err = reopen_image(&disk->record, minor, &disk->image, &disk->options);
+	/* Of one that is paused, who copies it meanwhile must not have it change. */
+	if (disk->paused)
+		err = reopen_wait(&disk->record, "restart");
+	else
+		err = reopen_image(&disk->record, minor, "restart", &disk->image, &disk->options);
 	pid = err ? err : step_spawn();
 	return pid < 0 ? pid : take_over(before, pid, minor, disk);
-}
-
-/*
- * A guest's journal says whether a flush has failed. Without a guest the tapdisk alone knows,
- * and takes it along.
- */
-static int ask_for_failure(int before, int minor, struct again *disk)
-{
-	struct ctl_msg reply = CTL_MSG_INIT, stats = { 0 };
-	int err = step_call_minor(before, "stats", minor, &reply, CLI_TIMEOUT_MS, "restart");
-	bool failed = false;
-
-	if (!err && json_object_object_get_ex(reply.json, "stats", &stats.json) &&
-	    !ctl_get_bool(&stats, "flush_failed", &failed) && failed) {
-		disk->image.flush_failed = true;
-		err = ctl_set_bool(&disk->record, "flush_failed", true);
-	}
-	ctl_msg_clear(&reply);
-	return err;
 }
 
 /* 0, or -errno, said; -ETIMEDOUT: it is about to. */
@@ -156,12 +176,24 @@ static int have_it_leave(int pid)
  */
 static int replace_running(int before, int minor, struct again *disk)
 {
-	int err = reopen_image(&disk->record, minor, &disk->image, &disk->options);
-	int pid = err ? err : step_spawn();
+	int64_t state = 0;
+	int err = reopen_state(before, minor, &state, "restart");
+	int pid;
 
+	if (!err && state && !reopen_is_paused(&disk->record))
+		err = cli_fail(-EBUSY, "restart: minor %d is paused, and its record does not know; "
+			       "use tap-ctl unpause first", minor);
+	/* The other way round it is old: who was to write it was killed. */
+	disk->paused = state;
+	if (!state)
+		reopen_forget_pause(&disk->record);
+	if (!err && !disk->paused)
+		err = reopen_image(&disk->record, minor, "restart", &disk->image, &disk->options);
+	pid = err ? err : step_spawn();
 	if (pid < 0)
 		return pid;
-	err = ask_for_failure(before, minor, disk);
+	err = reopen_note_failure(before, minor, &disk->record, "restart");
+	disk->image.flush_failed = ctl_has(&disk->record, "flush_failed");
 	if (!err)
 		err = have_it_leave(before);
 	if (!err)
@@ -192,37 +224,18 @@ static int minor_of(int pid)
 	return err ? cli_fail(err, "restart: no tapdisk %d has a disk", pid) : minor;
 }
 
-/*
- * One at a time for a minor, which several guests may ask for: a byte of a file that is
- * there anyhow. A descriptor, or -errno.
- */
-static int lock_minor(int minor)
-{
-	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = minor, .l_len = 1,
-	};
-	int fd = open(XENTAP_INSTANCE_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	int err;
-
-	if (fd < 0 || !fcntl(fd, F_OFD_SETLKW, &lock))
-		return fd < 0 ? -errno : fd;
-	err = -errno;
-	close(fd);
-	return err;
-}
-
 /* @running: the tapdisk that is to go; -1: it was killed. */
 static int restart(int running, int minor)
 {
-	CLEANUP_CLOSE int lock = lock_minor(minor);
+	CLEANUP_CLOSE int turn = reopen_turn(minor, "restart");
 	struct again disk = { .record = CTL_MSG_INIT, .image.fd = -1 };
-	int err = lock < 0 ? lock : record_read(XENTAP_RUN_DIR, minor, &disk.record);
+	int err = turn < 0 ? turn : reopen_read(minor, &disk.record, "restart");
 	int64_t before;
 	int pid;
 
 	if (err)
-		return cli_fail(err, "restart: there is no record of how an image was opened for "
-				"minor %d (%s)", minor, strerror(-err));
+		return err;
+	disk.paused = reopen_is_paused(&disk.record);
 	if (ctl_get_int(&disk.record, "pid", 1, INT32_MAX, &before))
 		pid = cli_fail(-EBADMSG, "restart: the record of minor %d is of no use", minor);
 	else if (running == (int)before)

@@ -17,6 +17,7 @@ struct opened {
 	bool readonly;
 	bool lock_later;		/* see image_claim.h */
 	bool flush_failed;		/* by a tapdisk that had it before */
+	bool unpause;			/* of a disk that is paused */
 	int fd;
 };
 

@@ -135,6 +135,8 @@ int samples_add(struct samples *samples, int pid, int minor, struct json_object 
 	disk.image = (char *)text(stats, "name");
 	if (ctl_get_bool(&view, "flush_failed", &disk.flush_failed))
 		disk.flush_failed = false;
+	if (ctl_get_bool(&view, "paused", &disk.paused))
+		disk.paused = false;
 	read_latency(&disk, stats);
 	nr = json_object_array_length(frontends);
 	for (i = 0; !err && i < nr; i++)

@@ -29,7 +29,7 @@ struct sample {
 	uint64_t reads, writes, flushes;
 	uint64_t read_sectors, write_sectors;	/* of SAMPLE_SECTOR_BYTES */
 	uint64_t read_errors, write_errors, bad_requests;
-	bool flush_failed;
+	bool flush_failed, paused;
 	/* Of the disk, whoever uses it. */
 	bool has_latency;
 	uint64_t latency[LATENCY_OPS][LATENCY_BUCKETS];

@@ -81,6 +81,22 @@ static void print_metric(FILE *out, const struct metric *metric, const struct sa
 	}
 }
 
+/* Of each disk, the member at @offset, a bool. */
+static void print_flag(FILE *out, const struct samples *samples, const char *name,
+		       const char *help, size_t offset)
+{
+	size_t i;
+
+	print_head(out, name, "gauge", help);
+	for (i = 0; i < samples->nr; i++) {
+		const struct sample *sample = &samples->list[i];
+
+		fputs(name, out);
+		print_labels(out, sample);
+		fprintf(out, " %d\n", *(const bool *)((const char *)sample + offset));
+	}
+}
+
 static void print_histogram(FILE *out, const struct sample *sample, int op)
 {
 	uint64_t sum = 0;
@@ -148,13 +164,11 @@ void samples_print_metrics(FILE *out, const struct samples *samples, const char 
 	fprintf(out, "xentap_tapdisks_silent %u\n", samples->silent);
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		print_metric(out, &metrics[i], samples);
-	print_head(out, "xentap_disk_flush_failed", "gauge",
-		   "1: a flush failed, and all writes fail until the disk is attached anew.");
-	for (i = 0; i < samples->nr; i++) {
-		fputs("xentap_disk_flush_failed", out);
-		print_labels(out, &samples->list[i]);
-		fprintf(out, " %d\n", samples->list[i].flush_failed);
-	}
+	print_flag(out, samples, "xentap_disk_flush_failed",
+		   "1: a flush failed, and all writes fail until the disk is attached anew.",
+		   offsetof(struct sample, flush_failed));
+	print_flag(out, samples, "xentap_disk_paused", "1: its image is closed, and guests wait.",
+		   offsetof(struct sample, paused));
 	print_latency(out, samples);
 	print_module_counters(out, counters);
 }

@@ -96,11 +96,12 @@ void samples_print_top(FILE *out, const struct samples *before, const struct sam
 			snprintf(devid, sizeof(devid), "%" PRId64, now->devid);
 		}
 		fprintf(out, "%5s %8s %7d %5d %-10s %8.0f %8.0f %8.0f %8.1f %8.1f %8s %8s %5" PRIu64
-			"  %s%s\n", domid, devid, now->pid, now->minor,
+			"  %s%s%s\n", domid, devid, now->pid, now->minor,
 			*now->way ? now->way : "-", rates.reads, rates.writes, rates.flushes,
 			rates.read_bytes / 1e6, rates.write_bytes / 1e6, latency[LATENCY_READ],
 			latency[LATENCY_WRITE], now->outstanding,
-			now->image, now->flush_failed ? " (flush failed: attach anew)" : "");
+			now->image, now->flush_failed ? " (flush failed: attach anew)" : "",
+			now->paused ? " (paused)" : "");
 	}
 	if (after->silent)
 		fprintf(out, "%u tapdisk%s did not answer; tap-ctl list names those that hang\n",
@@ -139,6 +140,7 @@ static struct json_object *top_row(const struct sample *now, const struct rates 
 	json_object_object_add(row, "outstanding",
 			       json_object_new_int64((int64_t)now->outstanding));
 	json_object_object_add(row, "flush_failed", json_object_new_boolean(now->flush_failed));
+	json_object_object_add(row, "paused", json_object_new_boolean(now->paused));
 	return row;
 }
 

@@ -28,7 +28,8 @@ int step_attach(int pid, int minor);
 /* What @options say of the image and how to serve it. */
 int step_open(int pid, int minor, const struct cli_options *options);
 /* What reopen_image() gave (cli/reopen.h), once nobody else has it; takes image->fd if it can. */
-int step_reopen(int pid, int minor, struct opened *image, const struct cli_options *options);
+int step_reopen(int pid, int minor, const char *what, struct opened *image,
+		const struct cli_options *options);
 /* All of it, with an image open; nothing is left behind on failure. */
 int step_create(const struct cli_options *options, int *pid, int *minor);
 

@@ -64,6 +64,26 @@ int record_replace(const char *run_dir, int minor, const struct ctl_msg *record)
 	return write_file(run_dir, minor, record, RENAME_EXCHANGE);
 }
 
+int record_successor(const struct ctl_msg *record, int pid)
+{
+	struct json_object *former;
+	int64_t now;
+	size_t i, nr;
+
+	if (ctl_get_int(record, "pid", 1, INT32_MAX, &now))
+		return -ESRCH;
+	if (now == pid)
+		return pid;
+	if (!json_object_object_get_ex(record->json, "former", &former) ||
+	    !json_object_is_type(former, json_type_array))
+		return -ESRCH;
+	nr = json_object_array_length(former);
+	for (i = 0; i < nr; i++)
+		if (json_object_get_int(json_object_array_get_idx(former, i)) == pid)
+			return (int)now;
+	return -ESRCH;
+}
+
 int record_remove(const char *run_dir, int minor)
 {
 	char path[PATH_BYTES];

@@ -7,8 +7,9 @@
  *
  *	"pid", "type", "path", "readonly", "device", "inode": of the image, which must
  *	be the same one; "sector_size", "data": if they were said; "filters": a list,
- *	as on a command line; "flush_failed": true, if restart found that a flush had
- *	failed; "former": pids of tapdisks that had the disk before
+ *	as on a command line; "flush_failed": true, if it was found that a flush had
+ *	failed; "former": pids of tapdisks that had the disk before; "paused": true,
+ *	with "sectors", the size that guests know: the image is not to be opened
  */
 #ifndef CTL_RECORD_H
 #define CTL_RECORD_H
@@ -21,6 +22,9 @@ int record_read(const char *run_dir, int minor, struct ctl_msg *record);
 /* Write it, or replace the one that must be there (-ENOENT). 0 or -errno. */
 int record_write(const char *run_dir, int minor, const struct ctl_msg *record);
 int record_replace(const char *run_dir, int minor, const struct ctl_msg *record);
+
+/* The tapdisk that has @record's disk now, if @pid has or had it; else -ESRCH. */
+int record_successor(const struct ctl_msg *record, int pid);
 
 /* 0 or -errno; none is fine. */
 int record_remove(const char *run_dir, int minor);

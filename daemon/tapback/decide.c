@@ -27,6 +27,17 @@ static bool is_connected(const struct vbd_view *view)
 	return view->link == VBD_LINK_FRESH || view->link == VBD_LINK_CONNECTED;
 }
 
+/* The frontend may still use the ring that is, or was and will be, served. */
+static bool waits_for_frontend(const struct vbd_view *view)
+{
+	if (view->link != VBD_LINK_CONNECTED &&
+	    (view->link != VBD_LINK_PAUSED || !view->resume))
+		return false;
+	/* Closed: the toolstack does not wait for the guest. */
+	return view->backend != XENBUS_CLOSED && view->frontend != XENBUS_INITIALISING &&
+	       view->frontend != XENBUS_CLOSED;
+}
+
 /*
  * The toolstack is unplugging the disk. It waits ten seconds for Closed, so
  * only what is really connected is waited for: a frontend that uses its ring
@@ -36,14 +47,10 @@ static enum vbd_action decide_unplug(const struct vbd_view *view)
 {
 	if (view->link == VBD_LINK_FRESH)
 		return VBD_DISCONNECT;
-	if (view->link == VBD_LINK_CONNECTED) {
-		/* Closed: the toolstack does not wait for the guest. */
-		if (view->backend == XENBUS_CLOSED ||
-		    view->frontend == XENBUS_INITIALISING ||
-		    view->frontend == XENBUS_CLOSED)
-			return VBD_DISCONNECT;
+	if (waits_for_frontend(view))
 		return VBD_WAIT;
-	}
+	if (view->link == VBD_LINK_CONNECTED)
+		return VBD_DISCONNECT;
 	if (view->backend != XENBUS_CLOSED)
 		return VBD_CLOSED;
 	return view->link == VBD_LINK_NONE ? VBD_WAIT : VBD_DROP_LINK;

@@ -29,6 +29,7 @@ enum xenbus_state {
 enum vbd_link {
 	VBD_LINK_NONE,		/* not spoken to yet */
 	VBD_LINK_BUSY,		/* its answer is awaited */
+	VBD_LINK_PAUSED,	/* known; its image is closed, and nothing is connected */
 	VBD_LINK_READY,		/* known; the frontend's ring is not connected */
 	VBD_LINK_FRESH,		/* serves the ring; the frontend was not told yet */
 	VBD_LINK_CONNECTED,	/* serves the frontend's ring */
@@ -47,7 +48,7 @@ struct vbd_view {
 	 * tried again until it let go of it; see vbd_see_frontend().
 	 */
 	bool refused;
-	bool resume;		/* the ring was served, by a tapdisk that was killed */
+	bool resume;		/* the ring was served, by a tapdisk that was killed or paused */
 	bool resize;		/* the disk is said to have another size */
 	bool resized;		/* its size is known, and to be told */
 	bool awaits_pages;	/* busy, as I/O of a tapdisk that was given up has pages */

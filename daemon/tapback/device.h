@@ -46,6 +46,9 @@ struct geometry {
 	bool xentop;			/* it can write a file for it (xentop.h) */
 };
 
+/* Those of which it matters to the guest's pages what becomes of them, and all others. */
+enum device_question { ASKED_OTHER, ASKED_CONNECT, ASKED_DISCONNECT };
+
 /* So often in so many ms another tapdisk is started for a disk; then it is given up. */
 #define DEVICE_RESTARTS_MAX	10u
 #define DEVICE_RESTARTS_MS	60000u
@@ -66,8 +69,7 @@ struct device {
 	uint32_t minor;			/* tapdisk's name for its disk */
 	struct geometry geometry;
 	char resize_seen[24];		/* node "resize" as we last followed it */
-	/* The open question, where what becomes of it matters to the guest's pages. */
-	enum { ASKED_OTHER, ASKED_CONNECT, ASKED_DISCONNECT } asked;
+	enum device_question asked;	/* which is open */
 
 	int xentop_pid;			/* whose directory may have our file; 0: there is none */
 	bool xentop_said;		/* that there cannot be one */

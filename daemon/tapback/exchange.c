@@ -21,9 +21,6 @@
 #define RETRY_MAX_MS	1000
 #define LONG_MS		30000	/* after that time it is said that they are waited for */
 
-static void connect_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply);
-static void disconnect_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply);
-
 static struct device *device_of(struct tapdisk_client *client)
 {
 	return (struct device *)((char *)client - offsetof(struct device, client));
@@ -44,8 +41,8 @@ static void set_link(struct device *device, enum vbd_link link)
 	device->overdue_said = false;
 	device->retry_ms = 0;
 	device->dirty = true;
-	if (!device->view.resume && (link == VBD_LINK_NONE || link == VBD_LINK_READY ||
-				     link == VBD_LINK_LOST))
+	if (!device->view.resume && (link == VBD_LINK_NONE || link == VBD_LINK_PAUSED ||
+				     link == VBD_LINK_READY || link == VBD_LINK_LOST))
 		drop_ring(device);
 }
 
@@ -71,16 +68,17 @@ void exchange_forget(struct device *device)
 /*
  * As long as I/O of a dead tapdisk lasts, nobody may answer in its place, nor say that the
  * disk is closed; nor may a migrated guest's I/O get ahead of what it asked for under its
- * old number. The longer it takes, the less often it is looked at.
+ * old number. The longer it takes, the less often it is looked at: the link is @then.
  */
-static void try_later(struct device *device)
+static void try_later(struct device *device, enum vbd_link then)
 {
-	const char *why = "waits, since another domain still uses its image";
+	const char *why = "waits, since I/O of others to its image is not over yet";
 	uint64_t now_ms = clock_ms(), pause_ms;
 	bool dirty = device->dirty, awaits_pages = device->view.awaits_pages;
 
 	set_link(device, VBD_LINK_BUSY);
 	device->view.awaits_pages = awaits_pages;
+	device->then = then;
 	/* There is nothing to see until then. */
 	device->dirty = dirty;
 	if (!device->unserved_ms)
@@ -93,6 +91,8 @@ static void try_later(struct device *device)
 	device->unserved_said = true;
 	if (awaits_pages)
 		why = "pages of the guest are still in use by its tapdisk's I/O";
+	else if (then == VBD_LINK_NONE)
+		why = "its tapdisk ends its connections again and again";
 	else if (device->view.resume)
 		why = "I/O of the tapdisk that was killed is not over yet";
 	log_warning("domain %u, disk %u: %s", device->domid, device->devid, why);
@@ -105,9 +105,8 @@ static bool wait_for_pages(struct device *device, enum vbd_link then)
 	if (!device->view.awaits_pages)
 		return false;
 	device->view.resume = false;
-	device->then = then;
 	end_reviver(device);
-	try_later(device);
+	try_later(device, then);
 	return true;
 }
 
@@ -121,7 +120,7 @@ bool exchange_end_ring(struct device *device)
 
 void exchange_retry(struct device *device)
 {
-	enum vbd_link then = device->view.awaits_pages ? device->then : VBD_LINK_READY;
+	enum vbd_link then = device->then;
 
 	if (device->view.awaits_pages) {
 		if (wait_for_pages(device, then))
@@ -206,7 +205,20 @@ static bool is_idle(const struct device *device)
 	bool looking = view->link == VBD_LINK_BUSY && view->backend == XENBUS_INIT_WAIT &&
 		       device->asked != ASKED_CONNECT;
 
-	return (view->link == VBD_LINK_READY || looking) && view->online && !view->domain_dead;
+	return (view->link == VBD_LINK_READY || view->link == VBD_LINK_PAUSED || looking) &&
+	       view->online && !view->domain_dead;
+}
+
+/* At once, unless that was done too often lately. */
+static void look_again(struct device *device, int pid)
+{
+	if (device_may_look(device, clock_ms())) {
+		exchange_look_up(device, pid);
+		return;
+	}
+	if (kept_is_serving(&device->kept))
+		device->view.resume = true;
+	try_later(device, VBD_LINK_NONE);
 }
 
 /*
@@ -219,22 +231,21 @@ static bool revive(struct device *device)
 	int pid = device->client.pid;
 	int fd;
 
-	if (device->asked == ASKED_DISCONNECT || device->client.told_to_end ||
-	    !(serving || is_idle(device)))
+	if (device->client.told_to_end)
 		return false;
 	/*
-	 * It has closed the connection, no more, and is asked again what it serves; or it
-	 * is dying, with its listening socket not closed yet, and the question comes to
-	 * nothing and back to here, with all that is kept.
+	 * It has closed the connection, no more, and is asked again what it serves, however
+	 * an open question was meant; or it is dying, with its listening socket not closed
+	 * yet, and the question comes to nothing and back to here, with all that is kept.
 	 */
 	fd = ctl_connect_in(device->tapback->run_dir, pid);
 	if (fd >= 0) {
 		close(fd);
-		if (!device_may_look(device, clock_ms()))
-			return false;
-		exchange_look_up(device, pid);
+		look_again(device, pid);
 		return true;
 	}
+	if (device->asked == ASKED_DISCONNECT || !(serving || is_idle(device)))
+		return false;
 	if (!may_restart(device)) {
 		log_error("domain %u, disk %u: tapdisk %d ended, as %u before it in %u seconds; its "
 			  "disk is given up", device->domid, device->devid, pid,
@@ -286,12 +297,11 @@ static void lose_by_answer(struct device *device, const char *what, int err,
  * Put @request unless it could not be made (@err). A tapdisk that is dying may take a
  * connection, and then no question.
  */
-static void ask(struct device *device, struct ctl_msg *request, int err,
-		void (*answered)(struct tapdisk_client *, int, struct ctl_msg *))
+static void ask(struct device *device, enum device_question what, struct ctl_msg *request,
+		int err, void (*answered)(struct tapdisk_client *, int, struct ctl_msg *))
 {
 	set_link(device, VBD_LINK_BUSY);
-	device->asked = answered == connect_answered ? ASKED_CONNECT :
-			answered == disconnect_answered ? ASKED_DISCONNECT : ASKED_OTHER;
+	device->asked = what;
 	if (!err)
 		err = tapdisk_client_ask(&device->client, request, answered);
 	ctl_msg_clear(request);
@@ -359,22 +369,30 @@ static void journal_answered(struct tapdisk_client *client, int err, struct ctl_
 	/* One that keeps none, or is of a version before: the disk ends with it. */
 	if (err || kept_take(&device->kept, reply))
 		kept_drop(&device->kept);
+	/* Its ring is not served now, and will be. */
+	if (device->then == VBD_LINK_PAUSED)
+		device->view.resume = kept_is_serving(&device->kept);
 	set_link(device, device->then);
 }
 
-/* The ring is served: what will it take to go on with it? */
+/* The ring is served, or was: what will it take to go on with it? */
 static void ask_journal(struct device *device, enum vbd_link then)
 {
 	struct ctl_msg request = CTL_MSG_INIT;
 	int err;
 
-	if (!device->geometry.journal) {
-		set_link(device, then);
-		return;
-	}
 	device->then = then;
 	err = request_vbd(device, &request, "journal");
-	ask(device, &request, err, journal_answered);
+	ask(device, ASKED_OTHER, &request, err, journal_answered);
+}
+
+/* If it keeps one. */
+static void find_journal(struct device *device, enum vbd_link then)
+{
+	if (device->geometry.journal)
+		ask_journal(device, then);
+	else
+		set_link(device, then);
 }
 
 static void arena_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply)
@@ -386,7 +404,7 @@ static void arena_answered(struct tapdisk_client *client, int err, struct ctl_ms
 		return;
 	}
 	if (serves_device(device, reply)) {
-		ask_journal(device, VBD_LINK_CONNECTED);
+		find_journal(device, VBD_LINK_CONNECTED);
 		return;
 	}
 	/* It was started in place of one that was killed, and then so were we. */
@@ -443,11 +461,37 @@ static int parse_geometry(const struct ctl_msg *reply, struct geometry *geometry
 	return 0;
 }
 
+/*
+ * Its image is closed for a while, and no page of the guest in use. When it is open again,
+ * the connection ends, and it is asked once more.
+ */
+static void paused(struct device *device)
+{
+	bool was_served = device->view.backend == XENBUS_CONNECTED ||
+			  device->view.backend == XENBUS_CLOSING;
+
+	log_info("domain %u, disk %u: waits, since tapdisk %d has closed its image for a while",
+		 device->domid, device->devid, device->client.pid);
+	device->unserved_ms = 0;
+	device->unserved_said = false;
+	if (kept_is_serving(&device->kept))
+		device->view.resume = true;
+	/* It may have been paused before we were started. */
+	if (was_served && !device->view.resume)
+		ask_journal(device, VBD_LINK_PAUSED);
+	else
+		set_link(device, VBD_LINK_PAUSED);
+}
+
 static void info_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply)
 {
 	struct device *device = device_of(client);
 	struct ctl_msg request = CTL_MSG_INIT;
 
+	if (err == -EBUSY && reply) {
+		paused(device);
+		return;
+	}
 	if (err) {
 		lose_by_answer(device, "info", err, reply);
 		return;
@@ -457,6 +501,8 @@ static void info_answered(struct tapdisk_client *client, int err, struct ctl_msg
 			      client->pid);
 		return;
 	}
+	device->unserved_ms = 0;
+	device->unserved_said = false;
 	if (device->view.resume || (device->view.backend != XENBUS_CONNECTED &&
 				    device->view.backend != XENBUS_CLOSING)) {
 		set_link(device, VBD_LINK_READY);
@@ -465,7 +511,7 @@ static void info_answered(struct tapdisk_client *client, int err, struct ctl_msg
 	/* The disk may be in use since before we started: look, don't touch. */
 	xentop_adopt(device);
 	err = request_minor(device, &request, "arena");
-	ask(device, &request, err, arena_answered);
+	ask(device, ASKED_OTHER, &request, err, arena_answered);
 }
 
 static void size_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply)
@@ -474,6 +520,8 @@ static void size_answered(struct tapdisk_client *client, int err, struct ctl_msg
 	struct geometry geometry;
 
 	if (err) {
+		/* Whoever answers later is asked later. */
+		device->view.resize = !reply;
 		lose_by_answer(device, "info", err, reply);
 		return;
 	}
@@ -490,7 +538,7 @@ void exchange_ask_size(struct device *device)
 	struct ctl_msg request = CTL_MSG_INIT;
 	int err = request_minor(device, &request, "info");
 
-	ask(device, &request, err, size_answered);
+	ask(device, ASKED_OTHER, &request, err, size_answered);
 }
 
 void exchange_look_up(struct device *device, int pid)
@@ -514,7 +562,7 @@ void exchange_look_up(struct device *device, int pid)
 		return;
 	}
 	err = request_minor(device, &request, "info");
-	ask(device, &request, err, info_answered);
+	ask(device, ASKED_OTHER, &request, err, info_answered);
 }
 
 /* The ring is served; if it is served again, the frontend need not know. */
@@ -531,7 +579,7 @@ static void connected(struct device *device)
 	device->view.resume = false;
 	device->unserved_ms = 0;
 	device->unserved_said = false;
-	ask_journal(device, then);
+	find_journal(device, then);
 }
 
 static void connect_answered(struct tapdisk_client *client, int err,
@@ -545,7 +593,7 @@ static void connect_answered(struct tapdisk_client *client, int err,
 	else if (!reply)
 		lose_by_answer(device, "connect", err, NULL);
 	else if (err == -EBUSY)
-		try_later(device);
+		try_later(device, VBD_LINK_READY);
 	else if (err == -EALREADY)
 		/* From before we started: it is taken away, then connected. */
 		set_link(device, VBD_LINK_CONNECTED);
@@ -657,7 +705,7 @@ void exchange_connect(struct device *device, const struct frontend_ring *ring)
 	int nr_fds, err;
 
 	if (device->view.resume ? kept_is_in_use(&device->kept) : another_resumes(device)) {
-		try_later(device);
+		try_later(device, VBD_LINK_READY);
 		return;
 	}
 	nr_fds = open_fds(device, ring, &request, why, sizeof(why));
@@ -683,7 +731,7 @@ void exchange_connect(struct device *device, const struct frontend_ring *ring)
 		err = add_xentop(device, &request);
 	if (!err)
 		err = add_journal(device, &request);
-	ask(device, &request, err, connect_answered);
+	ask(device, ASKED_CONNECT, &request, err, connect_answered);
 }
 
 static void disconnect_answered(struct tapdisk_client *client, int err,
@@ -702,5 +750,5 @@ void exchange_disconnect(struct device *device)
 	struct ctl_msg request = CTL_MSG_INIT;
 	int err = request_vbd(device, &request, "disconnect");
 
-	ask(device, &request, err, disconnect_answered);
+	ask(device, ASKED_DISCONNECT, &request, err, disconnect_answered);
 }

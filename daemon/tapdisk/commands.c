@@ -67,12 +67,15 @@ static bool cmd_pid(const struct call *call)
 static struct json_object *list_entry(const struct disk *disk)
 {
 	struct json_object *entry = json_object_new_object();
+	int state = disk->pausing ? CTL_STATE_PAUSING : 0;
 
+	if (disk_is_paused(disk))
+		state = CTL_STATE_PAUSED;
 	json_object_object_add(entry, "minor", json_object_new_int(disk->minor));
-	json_object_object_add(entry, "state", json_object_new_int(0));
-	if (disk->type) {
-		json_object_object_add(entry, "type", json_object_new_string(disk->type));
-		json_object_object_add(entry, "path", json_object_new_string(disk->path));
+	json_object_object_add(entry, "state", json_object_new_int(state));
+	if (disk_path(disk)) {
+		json_object_object_add(entry, "type", json_object_new_string(disk_type(disk)));
+		json_object_object_add(entry, "path", json_object_new_string(disk_path(disk)));
 	}
 	return entry;
 }
@@ -155,6 +158,12 @@ static int parse_nbd(const struct ctl_msg *request, struct disk_options *options
 	return 0;
 }
 
+/* "list" and "stats" have to hold them, up to six bytes for each of theirs. */
+static bool names_fit(const char *type, const char *path)
+{
+	return strlen(type) <= NAME_MAX && strlen(path) < PATH_MAX;
+}
+
 /* @options begins as what tapdisk was started with. */
 static int parse_open(const struct ctl_msg *request, struct disk_options *options,
 		      const char **filters)
@@ -166,8 +175,7 @@ static int parse_open(const struct ctl_msg *request, struct disk_options *option
 	    ctl_get_string(request, "path", &options->path) ||
 	    ctl_get_bool(request, "readonly", &options->readonly) || !request->nr_fds)
 		return -EINVAL;
-	/* "list" and "stats" have to hold them, up to six bytes for each of theirs. */
-	if (strlen(options->type) > NAME_MAX || strlen(options->path) >= PATH_MAX)
+	if (!names_fit(options->type, options->path))
 		return -EINVAL;
 	/* Which sizes will do is said by the image, in a sentence. */
 	if (ctl_has(request, "sector_size") &&
@@ -189,11 +197,23 @@ static int parse_open(const struct ctl_msg *request, struct disk_options *option
 }
 
 /* For systemctl status; a line of its own would be another message to systemd. */
-static void tell_status(const struct disk *disk)
+static void tell_status(const struct disk *disk, const char *more)
 {
-	CLEANUP_FREE char *path = text_clean_copy(disk->path);
+	CLEANUP_FREE char *path = text_clean_copy(disk_path(disk));
 
-	sd_notifyf(0, "STATUS=minor %d, %s:%s", disk->minor, disk->type, path ? path : "?");
+	sd_notifyf(0, "STATUS=minor %d, %s:%s%s", disk->minor, disk_type(disk),
+		   path ? path : "?", more);
+}
+
+/* The reply to what takes an open image. */
+static bool no_image(const struct call *call, const struct disk *disk)
+{
+	if (disk_is_paused(disk))
+		ctl_reply_error(call->reply, EBUSY, "minor %d is paused: see tap-ctl unpause",
+				disk->minor);
+	else
+		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
+	return true;
 }
 
 static bool cmd_open(const struct call *call)
@@ -202,13 +222,19 @@ static bool cmd_open(const struct call *call)
 	const char *filters[FILTERS_MAX];
 	struct disk_options options;
 	char why[WHY_MAX];
+	bool unpause = false;
 	int err;
 
 	if (!disk)
 		return true;
 	options = call->tapdisk->options;
-	if (parse_open(call->request, &options, filters))
+	if (parse_open(call->request, &options, filters) ||
+	    (ctl_has(call->request, "unpause") &&
+	     ctl_get_bool(call->request, "unpause", &unpause)))
 		return bad_member(call);
+	/* Who does not know of it cannot know what guests wait for. */
+	if (disk_is_paused(disk) && !unpause)
+		return no_image(call, disk);
 	options.outer_filters = call->tapdisk->filters;
 	options.nr_outer_filters = call->tapdisk->nr_filters;
 	err = disk_open(disk, &options, call->request->fds[0], why, sizeof(why));
@@ -219,7 +245,9 @@ static bool cmd_open(const struct call *call)
 	fd_take(&call->request->fds[0]);
 	if (options.nbd_fd >= 0)
 		fd_take(&call->request->fds[call->request->nr_fds - 1]);
-	tell_status(disk);
+	tell_status(disk, "");
+	if (unpause)
+		client_drop_others(call->client);
 	ctl_reply_init(call->reply);
 	ctl_set_bool(call->reply, "nbd", disk->nbd);
 	return true;
@@ -233,10 +261,8 @@ static bool cmd_resize(const struct call *call)
 
 	if (!disk)
 		return true;
-	if (!disk->type) {
-		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
-		return true;
-	}
+	if (!disk->type)
+		return no_image(call, disk);
 	err = image_grow(&disk->image, disk->path, why, sizeof(why));
 	if (err) {
 		ctl_reply_error(call->reply, -err, "%s", why);
@@ -277,10 +303,8 @@ static bool cmd_info(const struct call *call)
 
 	if (!disk)
 		return true;
-	if (!disk->type) {
-		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
-		return true;
-	}
+	if (!disk->type)
+		return no_image(call, disk);
 	ctl_reply_init(call->reply);
 	ctl_set_int(call->reply, "sectors", (int64_t)disk->image.sectors);
 	ctl_set_int(call->reply, "sector_size", disk->image.sector_bytes);
@@ -321,10 +345,8 @@ static bool cmd_limit(const struct call *call)
 		return true;
 	if (ctl_get_string(call->request, "options", &options))
 		return bad_member(call);
-	if (!disk->type) {
-		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
-		return true;
-	}
+	if (!disk->type)
+		return no_image(call, disk);
 	err = limit_change(&disk->store, options, why, sizeof(why));
 	if (err) {
 		ctl_reply_error(call->reply, -err, "%s", why);
@@ -343,10 +365,8 @@ static bool cmd_trace(const struct call *call)
 		return true;
 	if (!call->request->nr_fds)
 		return bad_member(call);
-	if (!disk->type) {
-		ctl_reply_error(call->reply, ENODEV, "minor %d has no image open", disk->minor);
-		return true;
-	}
+	if (!disk->type)
+		return no_image(call, disk);
 	err = trace_watch(&disk->store, call->request->fds[0], why, sizeof(why));
 	if (err) {
 		ctl_reply_error(call->reply, -err, "%s", why);
@@ -587,7 +607,8 @@ static int reply_arenas(const struct call *call, const struct vbd *vbd)
 	int err = 0;
 
 	_Static_assert(1 + VBD_QUEUES_MAX * XENIO_NR_ARENAS <= CTL_MSG_FDS, "one reply");
-	for (i = 0; i < vbd_config(vbd)->nr_queues && !err; i++) {
+	/* A frontend that is closed by a pause has none. */
+	for (i = 0; vbd && i < vbd_config(vbd)->nr_queues && !err; i++) {
 		const struct xenio *xenio = vbd_xenio(vbd, i);
 
 		for (arena = 0; arena < XENIO_NR_ARENAS && xenio_maps(xenio) && !err; arena++) {
@@ -655,28 +676,116 @@ static bool wait_for(const struct call *call, int err, const char *what)
 	return false;
 }
 
-/* Whoever told us to end meanwhile could not close it a second time, and left it to us. */
+/*
+ * All who wait for it are told. Who is connected to us for good, as tapback is, looks again
+ * when the disk is paused. Whoever told us to end meanwhile could not close it a second time,
+ * and left it to us.
+ */
 static void image_closed(void *context)
 {
 	struct tapdisk *tapdisk = context;
+	bool paused = disk_is_paused(tapdisk->disk);
 
-	reply_later(tapdisk->closer);
+	if (paused && !tapdisk->stopping)
+		client_drop_others(tapdisk->closers[0]);
+	while (tapdisk->nr_closers)
+		reply_later(tapdisk->closers[--tapdisk->nr_closers]);
 	if (tapdisk->stopping)
 		end(tapdisk);
+	else if (paused)
+		tell_status(tapdisk->disk, ", paused");
+}
+
+/* The client is held, and waits with others, if it can. */
+static bool join_closers(const struct call *call)
+{
+	struct tapdisk *tapdisk = call->tapdisk;
+
+	if (tapdisk->nr_closers == TAPDISK_CLOSERS_MAX)
+		return false;
+	tapdisk->closers[tapdisk->nr_closers++] = call->client;
+	return true;
 }
 
 static bool cmd_close(const struct call *call)
 {
 	struct disk *disk = disk_named(call);
+	bool was_paused;
 
 	if (!disk)
 		return true;
 	client_hold(call->client);
-	if (disk->idle)
+	if ((disk->idle && !disk->pausing) || !join_closers(call))
 		return wait_for(call, -EALREADY, "close the image");
-	call->tapdisk->closer = call->client;
-	return wait_for(call, disk_close(disk, VBD_END, image_closed, call->tapdisk),
-			"close the image");
+	if (disk->pausing) {
+		disk_pause_for_good(disk);
+		return false;
+	}
+	was_paused = disk_is_paused(disk);
+	disk_close(disk, VBD_END, image_closed, call->tapdisk);
+	if (was_paused)
+		client_drop_others(call->client);
+	return false;
+}
+
+/* Of a disk that was paused in the tapdisk before this one. */
+struct paused {
+	const char *type, *path;	/* NULL: nothing is said of one */
+	int64_t sectors;
+};
+
+static int parse_paused(const struct ctl_msg *request, struct paused *paused)
+{
+	*paused = (struct paused){ 0 };
+	if (!ctl_has(request, "type") && !ctl_has(request, "path") && !ctl_has(request, "sectors"))
+		return 0;
+	if (ctl_get_string(request, "type", &paused->type) ||
+	    ctl_get_string(request, "path", &paused->path) ||
+	    ctl_get_int(request, "sectors", 0, INT64_MAX / SECTOR_BYTES, &paused->sectors) ||
+	    !names_fit(paused->type, paused->path))
+		return -EINVAL;
+	return 0;
+}
+
+static bool take_paused(const struct call *call, struct disk *disk, const struct paused *paused)
+{
+	int err;
+
+	if (disk_is_paused(disk))
+		return replied(call);
+	if (!paused->path)
+		return no_image(call, disk);
+	err = disk_set_paused(disk, paused->type, paused->path, (uint64_t)paused->sectors);
+	if (err) {
+		ctl_reply_error(call->reply, -err, "cannot pause the disk: %s", strerror(-err));
+		return true;
+	}
+	tell_status(disk, ", paused");
+	return replied(call);
+}
+
+static bool cmd_pause(const struct call *call)
+{
+	struct disk *disk = disk_named(call);
+	struct paused paused;
+	int err;
+
+	if (!disk)
+		return true;
+	if (parse_paused(call->request, &paused))
+		return bad_member(call);
+	if (!disk->type)
+		return take_paused(call, disk, &paused);
+	client_hold(call->client);
+	if ((disk->idle && !disk->pausing) || !join_closers(call))
+		return wait_for(call, -EALREADY, "pause the disk");
+	if (disk->pausing)
+		return false;
+	err = disk_pause(disk, image_closed, call->tapdisk);
+	if (err)
+		call->tapdisk->nr_closers--;
+	return wait_for(call, err, err == -EOPNOTSUPP ?
+			"pause the disk of a guest that has no journal" : "pause the disk");
 }
 
 static bool cmd_disconnect(const struct call *call)
@@ -706,6 +815,7 @@ static const struct command {
 	{ "attach", cmd_attach },
 	{ "open", cmd_open },
 	{ "close", cmd_close },
+	{ "pause", cmd_pause },
 	{ "detach", cmd_detach },
 	{ "resize", cmd_resize },
 	{ "info", cmd_info },

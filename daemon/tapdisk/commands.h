@@ -8,13 +8,16 @@
 #include "tapdisk/disk.h"
 #include "tapdisk/server.h"
 
+#define TAPDISK_CLOSERS_MAX 8u
+
 /* A tapdisk serves one disk; none before "attach". */
 struct tapdisk {
 	struct loop *loop;
 	struct disk *disk;
 	struct disk_options options;	/* unless "open" says otherwise */
 	bool stopping;		/* no new disk, no new frontend */
-	struct client *closer;	/* who waits for the image to be closed */
+	struct client *closers[TAPDISK_CLOSERS_MAX];	/* who wait for the image to be closed */
+	unsigned int nr_closers;
 	bool leaving;		/* since another one takes its place */
 	const char *const *filters;	/* of the command line */
 	unsigned int nr_filters;

@@ -58,9 +58,73 @@ int disk_attach(struct loop *loop, int minor, int marker_fd, struct disk **out)
 	return 0;
 }
 
+static void frontend_free(struct frontend *frontend)
+{
+	keep_unmap(frontend->journal, frontend->journal_bytes);
+	fd_close(&frontend->journal_fd);
+	fd_close(&frontend->xentop_fd);
+	free(frontend);
+}
+
+static void forget_left(struct disk *disk)
+{
+	while (disk->left) {
+		struct frontend *frontend = disk->left;
+
+		disk->left = frontend->next;
+		frontend_free(frontend);
+	}
+}
+
+static void forget_left_of(struct disk *disk, uint32_t domid, uint32_t devid)
+{
+	struct frontend **p = &disk->left;
+
+	while (*p) {
+		struct frontend *frontend = *p;
+
+		if (frontend->domid != domid || frontend->devid != devid) {
+			p = &frontend->next;
+			continue;
+		}
+		*p = frontend->next;
+		frontend_free(frontend);
+	}
+}
+
+/* Its guest will go on; tapback asks for the journal if it is started anew meanwhile. */
+static void leave(struct frontend *frontend)
+{
+	struct disk *disk = frontend->disk;
+
+	forget_left_of(disk, frontend->domid, frontend->devid);
+	fd_close(&frontend->xentop_fd);
+	frontend->vbd = NULL;
+	frontend->closed = NULL;
+	frontend->next = disk->left;
+	disk->left = frontend;
+}
+
+/* Whether it was closed for a while, and not for good. */
+static bool is_left(const struct frontend *frontend)
+{
+	return frontend->disk->pausing && frontend->journal &&
+	       frontend->journal->state == JOURNAL_SERVING;
+}
+
+static void clear_paused(struct disk *disk)
+{
+	free(disk->paused.type);
+	free(disk->paused.path);
+	disk->paused.type = disk->paused.path = NULL;
+	disk->paused.sectors = 0;
+}
+
 void disk_detach(struct disk *disk)
 {
 	loop_unpost(disk->loop, &disk->reap);
+	clear_paused(disk);
+	forget_left(disk);
 	fd_close(&disk->marker_fd);
 	free(disk);
 }
@@ -85,6 +149,22 @@ static int push_filters(struct disk *disk, const struct disk_options *options, c
 			    &outer, why, why_size);
 }
 
+/* What is larger than guests know stays so until "resize". */
+static int keep_size(struct disk *disk, const char *path, char *why, size_t why_size)
+{
+	if (!disk_is_paused(disk))
+		return 0;
+	if (disk->image.sectors < disk->paused.sectors) {
+		snprintf(why, why_size, "%s has %llu sectors of 512 bytes, and guests were told "
+			 "%llu: a disk cannot shrink", path,
+			 (unsigned long long)disk->image.sectors,
+			 (unsigned long long)disk->paused.sectors);
+		return -EINVAL;
+	}
+	disk->image.sectors = disk->paused.sectors;
+	return 0;
+}
+
 static int open_store(struct disk *disk, const struct disk_options *options, int fd,
 		      char *why, size_t why_size)
 {
@@ -92,7 +172,9 @@ static int open_store(struct disk *disk, const struct disk_options *options, int
 
 	if (err)
 		return err;
-	err = image_set_sector_bytes(&disk->image, options->sector_bytes, options->path, why,
+	err = keep_size(disk, options->path, why, why_size);
+	if (!err)
+		err = image_set_sector_bytes(&disk->image, options->sector_bytes, options->path, why,
 				     why_size);
 	if (!err) {
 		err = store_open(&disk->store, &disk->image);
@@ -233,6 +315,7 @@ int disk_open(struct disk *disk, const struct disk_options *options, int fd,
 		undo_open(disk);
 		return err;
 	}
+	clear_paused(disk);
 	disk->way = options->way;
 	disk->copy_max = options->copy_max;
 	disk->poll_ns = options->poll_ns;
@@ -253,6 +336,19 @@ static void stop_threads(struct disk *disk)
 	}
 }
 
+static void leave_names(struct disk *disk)
+{
+	if (!disk->pausing) {
+		clear_names(disk);
+		return;
+	}
+	log_info("%s:%s is closed for a while; its guests wait", disk->type, disk->path);
+	disk->paused.type = disk->type;
+	disk->paused.path = disk->path;
+	disk->paused.sectors = disk->image.sectors;
+	disk->type = disk->path = NULL;
+}
+
 /* disk_close() goes on once the last frontend and the last client are gone. */
 static void close_if_idle(struct disk *disk)
 {
@@ -265,19 +361,15 @@ static void close_if_idle(struct disk *disk)
 		stop_threads(disk);
 		store_close(&disk->store);
 		worker_uninit(&disk->worker);
+		leave_names(disk);
 		image_close(&disk->image);
-		clear_names(disk);
 	}
+	if (!disk->pausing)
+		forget_left(disk);
+	disk->pausing = false;
+	disk->how = VBD_END;
 	disk->idle = NULL;
 	idle(disk->idle_context);
-}
-
-static void frontend_free(struct frontend *frontend)
-{
-	keep_unmap(frontend->journal, frontend->journal_bytes);
-	fd_close(&frontend->journal_fd);
-	fd_close(&frontend->xentop_fd);
-	free(frontend);
 }
 
 /* The last one may take the disk with it. */
@@ -291,7 +383,10 @@ static void reap_frontends(struct loop_task *task)
 		disk->gone = frontend->next;
 		if (frontend->closed)
 			frontend->closed(frontend->closed_context);
-		frontend_free(frontend);
+		if (is_left(frontend))
+			leave(frontend);
+		else
+			frontend_free(frontend);
 	}
 	close_if_idle(disk);
 }
@@ -325,6 +420,7 @@ int disk_close(struct disk *disk, enum vbd_end how, void (*idle)(void *context),
 
 	if (disk->idle)
 		return -EALREADY;
+	clear_paused(disk);
 	disk->how = how;
 	disk->idle = idle;
 	disk->idle_context = context;
@@ -336,20 +432,57 @@ int disk_close(struct disk *disk, enum vbd_end how, void (*idle)(void *context),
 	return 0;
 }
 
+int disk_pause(struct disk *disk, void (*idle)(void *context), void *context)
+{
+	const struct frontend *frontend;
+
+	if (disk->idle)
+		return -EALREADY;
+	if (!disk->type)
+		return -ENODEV;
+	for (frontend = disk->frontends; frontend; frontend = frontend->next)
+		if (!frontend->journal && !frontend->closing)
+			return -EOPNOTSUPP;
+	disk->pausing = true;
+	return disk_close(disk, VBD_LEAVE, idle, context);
+}
+
+void disk_pause_for_good(struct disk *disk)
+{
+	disk->pausing = false;
+}
+
+int disk_set_paused(struct disk *disk, const char *type, const char *path, uint64_t sectors)
+{
+	if (disk->type || disk_is_paused(disk))
+		return -EALREADY;
+	disk->paused.type = strdup(type);
+	disk->paused.path = strdup(path);
+	disk->paused.sectors = sectors;
+	if (disk->paused.type && disk->paused.path)
+		return 0;
+	clear_paused(disk);
+	return -ENOMEM;
+}
+
 static struct frontend *find(const struct disk *disk, uint32_t domid, uint32_t devid)
 {
 	struct frontend *frontend;
 
 	for (frontend = disk->frontends; frontend; frontend = frontend->next)
-		if (vbd_config(frontend->vbd)->domid == domid &&
-		    vbd_config(frontend->vbd)->devid == devid)
+		if (frontend->domid == domid && frontend->devid == devid)
 			break;
 	return frontend;
 }
 
 const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, uint32_t devid)
 {
-	return find(disk, domid, devid);
+	const struct frontend *frontend = find(disk, domid, devid);
+
+	for (frontend = frontend ? frontend : disk->left; frontend; frontend = frontend->next)
+		if (frontend->domid == domid && frontend->devid == devid)
+			break;
+	return frontend;
 }
 
 /* What its guest has asked for is done; of one that closes, what was taken. */
@@ -376,14 +509,15 @@ static bool others_use_it(const struct disk *disk, const struct vbd_config *conf
 	if (!disk->locked)
 		return true;
 	for (frontend = disk->frontends; frontend; frontend = frontend->next)
-		if (vbd_config(frontend->vbd)->domid != config->domid &&
-		    !frontend_is_quiet(frontend))
+		if (frontend->domid != config->domid && !frontend_is_quiet(frontend))
 			return true;
 	return false;
 }
 
 static int connect_check(const struct disk *disk, const struct vbd_config *config)
 {
+	if (disk->pausing || disk_is_paused(disk))
+		return -EBUSY;
 	if (!disk->type || disk->idle)
 		return -ENODEV;
 	return find(disk, config->domid, config->devid) ? -EALREADY : 0;
@@ -567,7 +701,10 @@ int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds 
 		goto err_free;
 	frontend->journal_fd = journal;
 	frontend->xentop_fd = xentop;
+	forget_left_of(disk, config->domid, config->devid);
 	frontend->disk = disk;
+	frontend->domid = config->domid;
+	frontend->devid = config->devid;
 	frontend->next = disk->frontends;
 	disk->frontends = frontend;
 	say_connected(frontend);
@@ -709,6 +846,16 @@ static struct json_object *nbd_stats(const struct nbd_stats *stats)
 	return object;
 }
 
+static void add_name(struct json_object *object, const struct disk *disk)
+{
+	CLEANUP_FREE char *name = NULL;
+
+	if (!disk_path(disk) || asprintf(&name, "%s:%s", disk_type(disk), disk_path(disk)) < 0)
+		name = NULL;
+	else
+		json_object_object_add(object, "name", json_object_new_string(name));
+}
+
 struct json_object *disk_stats(const struct disk *disk)
 {
 	struct json_object *object = json_object_new_object();
@@ -720,17 +867,14 @@ struct json_object *disk_stats(const struct disk *disk)
 	if (!object || !frontends)
 		return NULL;
 	sum_up(disk, &sum, &outstanding);
+	add_name(object, disk);
 	if (disk->type) {
-		CLEANUP_FREE char *name = NULL;
-
-		if (asprintf(&name, "%s:%s", disk->type, disk->path) >= 0)
-			json_object_object_add(object, "name", json_object_new_string(name));
 		json_object_object_add(object, "images", image_stats(disk, &sum));
-	}
-	if (disk->type)
 		json_object_object_add(object, "filters", filters_stats(&disk->store));
+	}
 	add_pair(object, "secs", sum.read_sectors, sum.write_sectors);
 	add_int(object, "reqs_outstanding", outstanding);
+	json_object_object_add(object, "paused", json_object_new_boolean(disk_is_paused(disk)));
 	json_object_object_add(object, "flush_failed",
 			       json_object_new_boolean(atomic_load(&disk->store.flush_failed)));
 	for (frontend = disk->frontends; frontend; frontend = frontend->next)

@@ -25,7 +25,8 @@ struct disk;
 
 struct frontend {
 	struct disk *disk;
-	struct vbd *vbd;
+	uint32_t domid, devid;
+	struct vbd *vbd;		/* NULL: closed */
 	struct frontend *next;
 	int journal_fd;			/* -1: none */
 	struct journal_head *journal;
@@ -43,6 +44,11 @@ struct disk {
 	int marker_fd;			/* locked for as long as we are attached */
 	char *type;			/* "aio"; NULL while no image is open */
 	char *path;			/* for people */
+	bool pausing;			/* closing, by disk_pause() */
+	struct {
+		char *type, *path;	/* of what was open before; NULL: not paused */
+		uint64_t sectors;	/* of 512 bytes: the size that guests know */
+	} paused;
 	struct image image;
 	bool locked;			/* the image is ours (image/lock.h) */
 	struct timer lock;		/* when it is not: tries again */
@@ -59,6 +65,7 @@ struct disk {
 	/* What guests can have written to the log, by how they connect and in each queue. */
 	struct log_limit connects, complaints[VBD_QUEUES_MAX];
 	struct frontend *frontends;
+	struct frontend *left;		/* closed by a pause; their journals are kept */
 	struct frontend *gone;		/* without a vbd; to be freed by the next */
 	struct loop_task reap;
 	enum vbd_end how;		/* frontends are closed */
@@ -95,7 +102,8 @@ struct disk_options {
 
 /*
  * Takes over @fd on success. 0 or -errno with the reason in @why.
- * -EALREADY: an image is open.
+ * -EALREADY: an image is open. A disk that was paused keeps its size, which the image must
+ * have at least.
  */
 int disk_open(struct disk *disk, const struct disk_options *options, int fd,
 	      char *why, size_t why_size);
@@ -107,15 +115,47 @@ int disk_open(struct disk *disk, const struct disk_options *options, int fd,
 int disk_close(struct disk *disk, enum vbd_end how, void (*idle)(void *context), void *context);
 
 /*
+ * Close the image for a while. What is in flight is finished; guests connect anew, by their
+ * journals, when another one is open. What @idle gets is as with disk_close(), but
+ * -ENODEV: no image is open; -EOPNOTSUPP: a guest that has no journal could not go on.
+ */
+int disk_pause(struct disk *disk, void (*idle)(void *context), void *context);
+
+/* What disk_pause() has begun ends as disk_close() does. */
+void disk_pause_for_good(struct disk *disk);
+
+/*
+ * In a new tapdisk: the disk was paused in the one before, with that image. 0, -ENOMEM, or
+ * -EALREADY: it is paused or has an image open.
+ */
+int disk_set_paused(struct disk *disk, const char *type, const char *path, uint64_t sectors);
+
+static inline bool disk_is_paused(const struct disk *disk)
+{
+	return disk->paused.path;
+}
+
+/* Of what is open, or was until the disk was paused; NULL: neither. */
+static inline const char *disk_type(const struct disk *disk)
+{
+	return disk_is_paused(disk) ? disk->paused.type : disk->type;
+}
+
+static inline const char *disk_path(const struct disk *disk)
+{
+	return disk_is_paused(disk) ? disk->paused.path : disk->path;
+}
+
+/*
  * Takes over @fds, as many as @config has queues, in any case, and @journal, a
  * memfd or -1, and @xentop, a file or -1, on success. The options of the disk are filled
- * in. 0, -EALREADY, -ENODEV (no image), -EBUSY (I/O of the tapdisk that left the journal
- * is under way, or of another domain that has the same image to write), -errno.
+ * in. 0, -EALREADY, -ENODEV (no image), -EBUSY (paused; or I/O of the tapdisk that left the
+ * journal is under way, or of another domain that has the same image to write), -errno.
  */
 int disk_connect(struct disk *disk, struct vbd_config *config, struct xenio_fds *fds,
 		 int journal, int xentop);
 
-/* The frontend, or NULL. */
+/* The frontend, which may be closed by a pause, or NULL. */
 const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, uint32_t devid);
 
 /* 0: @closed will be called; -ENOTCONN; -EALREADY. */

@@ -23,6 +23,8 @@ struct client {
 	struct server *server;
 	struct client *next;
 	unsigned int held;		/* replies still to come */
+	bool answered;			/* at least once */
+	bool dropped;			/* it goes when nothing of it is to be read */
 };
 
 struct server {
@@ -32,6 +34,7 @@ struct server {
 	void *context;
 	struct client *clients;
 	unsigned int nr_clients;
+	struct loop_task drop;		/* some are dropped */
 	struct sockaddr_un address;
 };
 
@@ -72,6 +75,7 @@ static void send_reply(struct client *client, struct ctl_msg *reply)
 {
 	int err = 0;
 
+	client->answered = true;
 	if (client->source.fd >= 0)
 		err = ctl_msg_send(client->source.fd, reply);
 	/* Of many frontends there may be more to say than a message holds. */
@@ -94,20 +98,22 @@ void client_reply(struct client *client, struct ctl_msg *reply)
 		client_gone(client);
 		return;
 	}
+	if (client->dropped)
+		loop_post(client->server->loop, &client->server->drop);
 	send_reply(client, reply);
 }
 
-static void client_ready(struct loop_source *source)
+/* One request, if there is one; @client may be gone then. False: there is none. */
+static bool serve(struct client *client)
 {
-	struct client *client = client_of(source);
 	struct server *server = client->server;
 	struct ctl_msg request = CTL_MSG_INIT;
 	struct ctl_msg reply = CTL_MSG_INIT;
-	int err = ctl_msg_recv(source->fd, &request);
+	int err = ctl_msg_recv(client->source.fd, &request);
 	bool now = true;
 
 	if (err == -EAGAIN)
-		return;
+		return false;
 	if (!err)
 		now = server->handler(server->context, client, &request, &reply);
 	else if (err == -EBADMSG || err == -EPROTONOSUPPORT)
@@ -120,6 +126,46 @@ static void client_ready(struct loop_source *source)
 		send_reply(client, &reply);
 	else if (err)
 		client_gone(client);
+	return true;
+}
+
+static void client_ready(struct loop_source *source)
+{
+	serve(client_of(source));
+}
+
+/* One that waits for a reply has more time. NULL: none is left. */
+static struct client *find_dropped(const struct server *server)
+{
+	struct client *client;
+
+	for (client = server->clients; client; client = client->next)
+		if (client->dropped && !client->held && client->source.fd >= 0)
+			break;
+	return client;
+}
+
+/* A request at a time, with others' turns in between. */
+static void drop(struct loop_task *task)
+{
+	struct server *server = (struct server *)((char *)task - offsetof(struct server, drop));
+	struct client *client = find_dropped(server);
+
+	if (!client)
+		return;
+	if (!serve(client))
+		client_gone(client);
+	loop_post(server->loop, task);
+}
+
+void client_drop_others(struct client *client)
+{
+	struct server *server = client->server;
+	struct client *other;
+
+	for (other = server->clients; other; other = other->next)
+		other->dropped |= other != client && other->answered && !other->held;
+	loop_post(server->loop, &server->drop);
 }
 
 static bool peer_is_root(int fd)
@@ -202,6 +248,7 @@ int server_create(struct loop *loop, int fd, server_handler handler, void *conte
 	server->loop = loop;
 	server->handler = handler;
 	server->context = context;
+	server->drop.run = drop;
 	server->source = (struct loop_source){ .fd = fd, .ready = accept_ready };
 	own_address(&server->address);
 	err = loop_add(loop, &server->source);
@@ -226,6 +273,7 @@ static void say_the_end(const struct client *client)
 
 void server_destroy(struct server *server, bool told)
 {
+	loop_unpost(server->loop, &server->drop);
 	loop_remove(server->loop, &server->source);
 	close(server->source.fd);
 	unlink(server->address.sun_path);

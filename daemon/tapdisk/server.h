@@ -38,6 +38,11 @@ void server_destroy(struct server *server, bool told);
 
 /* The client stays, at least as a name to reply to, until client_reply(). */
 void client_hold(struct client *client);
+/*
+ * End the connections of all others that have been answered before, as soon as what they have
+ * asked by now is answered, too: something has changed that they would have to ask for.
+ */
+void client_drop_others(struct client *client);
 /* Send @reply, unless the client has gone, and clear it. */
 void client_reply(struct client *client, struct ctl_msg *reply);
 

@@ -24,7 +24,8 @@
  * "pid"       -                                "pid"
  * "list"      -                                "pid", "disks": [{"minor",
  *                                              "state", "type", "path"}]
- *             type and path are absent while no image is open
+ *             type and path are absent while no image is open or paused; state is 0,
+ *             CTL_STATE_PAUSING or CTL_STATE_PAUSED
  * "attach"    "minor" (marker file)            -
  *             takes flock(LOCK_EX | LOCK_NB) on the marker for as long as
  *             the disk is attached. EEXIST: a disk is attached already
@@ -46,10 +47,20 @@
  *             "nbd": bool, the last descriptor is a socket that listens: serve
  *             the image there to local programs of root, by NBD. The sender gives
  *             it a name only when the reply says that it is served, since older
- *             tapdisks do not know it, and takes the name away after "close"
+ *             tapdisks do not know it, and takes the name away after "close"; and
+ *             "unpause": true, without which a disk that is paused is not opened (EBUSY);
+ *             an image larger than guests know is used up to there, until "resize"
  * "close"     "minor"                          -
  *             disconnects every frontend and NBD client first; answers when
  *             all I/O ended
+ * "pause"     "minor"                          -
+ *             closes the image for a while: answers when all I/O ended, and no page of
+ *             a guest is in use. "open" ends it. Meanwhile "info", "connect" and others
+ *             are answered with EBUSY, and "journal" for those who were connected. Who was
+ *             answered something before finds the connection ended when the disk is paused,
+ *             and when that is over. EOPNOTSUPP: a guest has no journal. To pause once more
+ *             is no error. With "type", "path" and "sectors", where no image is open: the disk
+ *             was paused in the tapdisk before this one
  * "detach"    "minor"                          -
  *             EBUSY while an image is open. tapdisk exits after the reply
  *             to the detach of its last disk
@@ -125,6 +136,10 @@
 #define CTL_DOMID_MAX		0x7fef	/* numbers above name no guest (xen/xen.h) */
 
 #define CTL_JOURNAL_BYTES	(1u << 20)	/* room for the largest rings */
+
+/* As XenServer's tapdisk has it: asked to pause; and closed, quiesced, paused. */
+#define CTL_STATE_PAUSING	0x10
+#define CTL_STATE_PAUSED	0x2a
 
 /* The first 32-bit word of a journal; what follows is tapdisk's own affair. */
 #define CTL_JOURNAL_EMPTY	0u	/* no request was taken */

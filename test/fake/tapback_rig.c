@@ -98,6 +98,12 @@ void fdstore_remove(const char *name)
 	}
 }
 
+void fdstore_clear(void)
+{
+	while (nr_fdstore)
+		close(fdstore[--nr_fdstore].fd);
+}
+
 void fdstore_load(void (*take)(void *context, const char *name, int fd), void *context)
 {
 	char names[sizeof(fdstore) / sizeof(fdstore[0])][FDSTORE_NAME_MAX];
@@ -237,17 +243,26 @@ static void answer_connect(struct fake_tapdisk *tapdisk, const struct ctl_msg *r
 
 static void answer_journal(const struct fake_tapdisk *tapdisk, struct ctl_msg *reply)
 {
-	struct json_object *arena = json_object_new_object(), *list = json_object_new_array();
+	struct json_object *arena, *list;
 
-	assert_true(tapdisk->connected);
+	if (!tapdisk->connected && !tapdisk->left) {
+		ctl_reply_error(reply, ENOTCONN, "not connected");
+		return;
+	}
+	arena = json_object_new_object();
+	list = json_object_new_array();
 	json_object_object_add(arena, "base", json_object_new_int(0x10000));
 	json_object_object_add(arena, "slots",
 			       json_object_new_int64(tapdisk->slots ? tapdisk->slots : 352));
-	json_object_array_add(list, arena);
+	if (tapdisk->connected)
+		json_object_array_add(list, arena);
+	else
+		json_object_put(arena);
 	json_object_object_add(reply->json, "arenas", list);
 	reply->fds[reply->nr_fds++] = tapdisk->lies ? memfd_create("mine", MFD_CLOEXEC) :
 				      fcntl(tapdisk->journal, F_DUPFD_CLOEXEC, 0);
-	reply->fds[reply->nr_fds++] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (tapdisk->connected)
+		reply->fds[reply->nr_fds++] = open("/dev/null", O_RDWR | O_CLOEXEC);
 }
 
 static void answer(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
@@ -257,6 +272,10 @@ static void answer(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
 	const char *cmd;
 
 	assert_int_equal(ctl_get_string(request, "cmd", &cmd), 0);
+	if (tapdisk->paused && (!strcmp(cmd, "info") || !strcmp(cmd, "connect"))) {
+		ctl_reply_error(reply, EBUSY, "it is paused");
+		return;
+	}
 	if (!strcmp(cmd, "connect")) {
 		answer_connect(tapdisk, request, reply);
 		return;
@@ -301,6 +320,21 @@ static void answer(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
 	}
 }
 
+void tapdisk_pause(struct fake_tapdisk *tapdisk)
+{
+	tapdisk->paused = true;
+	tapdisk->left = tapdisk->connected && tapdisk->journals;
+	tapdisk->connected = false;
+	fd_close(&tapdisk->shown);
+	fd_close(&tapdisk->connection);
+}
+
+void tapdisk_unpause(struct fake_tapdisk *tapdisk)
+{
+	tapdisk->paused = false;
+	fd_close(&tapdisk->connection);
+}
+
 void tapdisk_serve(struct fake_tapdisk *tapdisk)
 {
 	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
@@ -338,7 +372,8 @@ void settle(struct world *world)
 
 	world->devices.domains_ms = 0;
 	for (device = world->devices.first; device; device = device->next) {
-		device->looks_ms -= 1000;
+		if (!world->looks_are_dear)
+			device->looks_ms -= 1000;
 		/* It is time. */
 		if (device->retry_ms)
 			device->retry_ms = 1;

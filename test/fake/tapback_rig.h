@@ -30,6 +30,9 @@ struct fake_tapdisk {
 	int connection;		/* -1: none */
 	bool hangs;		/* reads nothing, answers nothing */
 	bool connected;		/* a ring */
+	bool paused;
+	/* What was left by a pause: "journal" is answered. */
+	bool left;
 	int connect_error;	/* errno for "connect", or 0 */
 	bool holds_disconnect;	/* answers it later */
 	int connects, disconnects;
@@ -71,6 +74,7 @@ struct world {
 	struct devices devices;
 	struct fake_tapdisk tapdisk;
 	int pid;			/* its */
+	bool looks_are_dear;		/* settle() lets no time pass that would earn new ones */
 };
 
 /* What guest_fds_open() says: an errno, or how many there are. */
@@ -80,6 +84,8 @@ extern struct fake_reviver reviver;
 /* How many descriptors systemd keeps, and how many it can: 16 at the beginning. */
 extern unsigned int nr_fdstore;
 extern unsigned int max_fdstore;
+/* It keeps nothing any more. */
+void fdstore_clear(void);
 
 /* For cmocka: a tapback that found nothing yet. */
 int world_setup(void **state);
@@ -91,6 +97,9 @@ void tapdisk_start(struct world *world);
 void tapdisk_die(struct world *world);
 /* Told to end, in order. */
 void tapdisk_end(struct world *world);
+/* Its image is closed, after all I/O, and opened again. */
+void tapdisk_pause(struct fake_tapdisk *tapdisk);
+void tapdisk_unpause(struct fake_tapdisk *tapdisk);
 /* Answer one question, if there is one. */
 void tapdisk_serve(struct fake_tapdisk *tapdisk);
 

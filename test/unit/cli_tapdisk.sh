@@ -218,6 +218,134 @@ destroy
 rm "$name"
 ok "strange names"
 
+# An image that is closed for a while, with whatever becomes of the tapdisk meanwhile.
+# listed STATE IMAGE
+listed()
+{
+	[ "$(ctl list)" = "pid=$pid minor=0 state=$1 args=aio:$2" ] || fail "list says: $(ctl list)"
+	[ "$1" = 0 ] || [ ! -e "$RUN/nbd$pid.0" ] || fail "there is a socket of a closed image"
+	[ "$1" != 0 ] || [ -S "$RUN/nbd$pid.0" ] || fail "there is no socket for local programs"
+}
+create "$image"
+first=$pid
+refused 22 'minor 0 is not paused' ctl unpause -p "$pid" -m 0
+refused 2 'no record' ctl pause -p "$pid" -m 5
+refused 2 'tapdisk 99999 has no minor 0' ctl pause -p 99999 -m 0
+run ctl pause -p "$pid" -m 0
+listed 0x2a "$image"
+refused 16 'minor 0 is paused' ctl resize -p "$pid" -m 0
+run ctl pause -p "$pid" -m 0 -t 5
+ctl stats -p "$pid" -m 0 | grep -q "\"name\":\"aio:$image\".*\"paused\":true" ||
+	fail "$(ctl stats -p "$pid" -m 0)"
+run ctl top --once -n 1
+grep -q "aio:$image (paused)$" "$WORK/output" || fail "top: $(cat "$WORK/output")"
+ctl metrics | grep -q "^xentap_disk_paused{pid=\"$pid\",.*} 1$" || fail "metrics: $(ctl metrics)"
+restart -p "$pid"
+listed 0x2a "$image"
+kill -KILL "$pid"
+restart -m 0
+listed 0x2a "$image"
+[ "$(ctl restart -m 0)" = "$pid" ] || fail "one that is paused was started again"
+# What guests know of its size is nothing that a smaller one could have; a larger one waits.
+truncate -s 2M "$WORK/small"
+truncate -s 8M "$WORK/large"
+refused 22 'cannot shrink' ctl unpause -p "$pid" -m 0 -a "aio:$WORK/small"
+refused 2 'unpause: there is no image' ctl unpause -p "$pid" -m 0 -a "aio:$WORK/none"
+listed 0x2a "$image"
+run ctl unpause -p "$pid" -m 0 -a "aio:$WORK/large"
+listed 0 "$WORK/large"
+if command -v nbdinfo >/dev/null; then
+	[ "$(nbdinfo --size "nbd+unix:///?socket=$RUN/nbd$pid.0")" = 4194304 ] || fail "its size"
+fi
+# There is no xenstore here to tell guests by.
+refused 2 'the image has its new size' ctl resize -p "$pid" -m 0
+restart -p "$pid"
+listed 0 "$WORK/large"
+# The name of another file now; and who asks knows the first pid only.
+run ctl pause -p "$first" -m 0
+mv "$WORK/large" "$WORK/snapshot"
+refused 2 'unpause: there is no image' ctl unpause -p "$first" -m 0
+cp "$WORK/snapshot" "$WORK/large"
+run ctl unpause -p "$first" -m 0
+listed 0 "$WORK/large"
+kill -KILL "$pid"
+restart -m 0
+listed 0 "$WORK/large"
+run ctl pause -p "$pid" -m 0
+# It is anybody's meanwhile.
+run ctl create -a "aio:$WORK/large"
+refused 16 'in use by another disk' ctl unpause -p "$pid" -m 0
+run ctl destroy -p "$(ctl list -m 1 | sed 's/^pid=\([0-9]*\) .*/\1/')" -m 1
+listed 0x2a "$WORK/large"
+run ctl unpause -p "$pid" -m 0
+run ctl pause -p "$pid" -m 0
+destroy
+rm "$WORK/small" "$WORK/snapshot"
+
+# One who noted a pause, and was killed before it began or after its end was noted by tapdisk.
+note_pause() { sed -i 's/^{/{ "paused": true, "sectors": 8192,/' $RUN/disk-0; }
+create "$image"
+run ctl pause -p "$pid" -m 0
+refused 16 'minor 0 is paused' ctl open -p "$pid" -m 0 -a "aio:$WORK/large"
+run ctl unpause -p "$pid" -m 0 -a "aio:$WORK/large"
+note_pause
+refused 22 'minor 0 is not paused' ctl unpause -p "$pid" -m 0 -a "aio:$image"
+run ctl unpause -p "$pid" -m 0
+! grep paused $RUN/disk-0 || fail "the record still says paused"
+note_pause
+restart -p "$pid"
+listed 0 "$WORK/large"
+! grep paused $RUN/disk-0 || fail "the record still says paused"
+note_pause
+run ctl pause -p "$pid" -m 0
+listed 0x2a "$WORK/large"
+run ctl unpause -p "$pid" -m 0
+listed 0 "$WORK/large"
+# If it was killed as well, nobody knows whether somebody has the image now.
+note_pause
+kill -KILL "$pid"
+restart -m 0
+listed 0x2a "$WORK/large"
+destroy
+rm "$WORK/large"
+ok "pause and unpause"
+
+if command -v qemu-io >/dev/null; then
+	# I/O that does not end soon.
+	# pausing: it has begun, and is waited for no more.
+	pausing()
+	{
+		create "$image" --filter fault:op=write,delay_ms=4000,count=1
+		qemu-io -f raw -c 'write -P 1 0 4k' "nbd+unix:///?socket=$RUN/nbd$pid.0" \
+			>/dev/null 2>&1 &
+		until ctl stats -p "$pid" -m 0 | grep -q '"writes":1'; do sleep 0.1; done
+		! ctl pause -p "$pid" -m 0 -t 1 >"$WORK/output" 2>&1 || fail "pause did not wait"
+		grep -q 'paused as soon as I/O' "$WORK/output" || fail "pause: $(cat "$WORK/output")"
+		ctl list | grep -q ' state=0x10 ' || fail "list: $(ctl list)"
+	}
+	pausing
+	refused 16 'still about to be paused' ctl unpause -p "$pid" -m 0
+	run ctl pause -p "$pid" -m 0
+	listed 0x2a "$image"
+	run ctl unpause -p "$pid" -m 0
+	listed 0 "$image"
+	destroy
+	pausing
+	destroy
+	pausing
+	restart -p "$pid"
+	listed 0x2a "$image"
+	destroy
+	pausing
+	kill -TERM "$pid"
+	for _ in $(seq 100); do [ -d "/proc/$pid" ] || break; sleep 0.1; done
+	[ ! -d "/proc/$pid" ] || fail "tapdisk $pid does not end"
+	run ctl destroy -p "$pid" -m 0
+	run ctl list
+	nothing_is_left "destroy of one that has ended"
+	ok "a pause that takes long"
+fi
+
 # One that hangs may have a disk, or not.
 create "$image"
 kill -STOP "$pid"
@@ -242,7 +370,9 @@ if command -v qemu-io >/dev/null; then
 		! qemu-io -f raw -c 'write -P 2 0 4k' "nbd+unix:///?socket=$RUN/nbd$pid.0" \
 			>/dev/null 2>&1 || fail "tapdisk $pid takes a write"
 		if [ $how = -p ]; then
+			run ctl pause -p "$pid" -m 0
 			restart -p "$pid"
+			run ctl unpause -p "$pid" -m 0
 		else
 			kill -KILL "$pid"
 			restart -m 0

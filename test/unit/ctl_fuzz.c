@@ -230,11 +230,12 @@ static const struct {
 	{ "list", { NULL } },
 	{ "attach", { "minor" } },
 	{ "open", { "minor", "type", "path", "readonly", "SECTOR_SIZE", "LOCK_LATER", "DATA",
-		    "FILTERS", "NBD" } },
+		    "FILTERS", "NBD", "UNPAUSE" } },
 	{ "connect", { "minor", "domid", "devid", "protocol", "readonly", "persistent",
 		       "discard", "queues", "JOURNAL", "GNTDEV", "XENTOP" } },
 	{ "disconnect", { "domid", "devid" } },
 	{ "close", { "minor" } },
+	{ "pause", { "minor", "TYPE", "PATH", "SECTORS" } },
 	{ "detach", { "minor" } },
 	{ "pid", { NULL } },
 	{ "info", { "minor" } },
@@ -289,6 +290,8 @@ static void put_good(const char *name, struct company *company)
 		company->nr_queues = put_queues();
 	else if (!strcmp(name, "sector_size"))
 		put("%u", byte() & 1 ? 512 : 4096);
+	else if (!strcmp(name, "sectors"))
+		put("%u", below(10));
 	else if (!strcmp(name, "data"))
 		put_word(ways, 5);
 	else if (!strcmp(name, "filters"))

@@ -101,11 +101,37 @@ static void rubbish_is_no_record(void **state)
 	}
 }
 
+static void pids_that_a_disk_has_had(void **state)
+{
+	static const struct {
+		const char *record;
+		int pid, expect;
+	} cases[] = {
+		{ "{\"pid\": 12}", 12, 12 }, { "{\"pid\": 12}", 11, -ESRCH },
+		{ "{\"pid\": 12, \"former\": [10, 11]}", 11, 12 },
+		{ "{\"pid\": 12, \"former\": [10, 11]}", 13, -ESRCH },
+		{ "{\"pid\": 12, \"former\": 11}", 11, -ESRCH },
+		{ "{\"pid\": 12, \"former\": [\"x\", {}]}", 11, -ESRCH },
+		{ "{\"former\": [10, 11]}", 11, -ESRCH }, { "{\"pid\": \"12\"}", 12, -ESRCH },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct ctl_msg record = { .json = json_tokener_parse(cases[i].record) };
+
+		assert_non_null(record.json);
+		assert_int_equal(record_successor(&record, cases[i].pid), cases[i].expect);
+		json_object_put(record.json);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(pids_that_a_disk_has_had),
 		TEST(a_record_comes_and_goes),
 		TEST(a_removed_record_does_not_come_back),
 		TEST(rubbish_is_no_record),

@@ -26,6 +26,7 @@ struct row {
 
 #define NONE	VBD_LINK_NONE
 #define BUSY	VBD_LINK_BUSY
+#define PAUSED	VBD_LINK_PAUSED
 #define READY	VBD_LINK_READY
 #define FRESH	VBD_LINK_FRESH
 #define CONN	VBD_LINK_CONNECTED
@@ -77,6 +78,22 @@ static const struct row rows[] = {
 	{ 0, 4, READY, ON | RESUME, VBD_CLOSED, "it is gone" },
 	{ 4, 4, READY, ON | RESUME | DEAD, VBD_CLOSED, "its domain is" },
 	{ 4, 4, BUSY, ON | RESUME, VBD_WAIT, "not yet" },
+	/* Its image is closed for a while. */
+	{ 4, 4, PAUSED, ON | RESUME, VBD_WAIT, "the guest waits" },
+	{ 3, 2, PAUSED, ON, VBD_WAIT, "a new ring does, too" },
+	{ 1, 2, PAUSED, ON, VBD_WAIT, "there is none yet" },
+	{ 5, 4, PAUSED, ON | RESUME, VBD_CLOSING, "follow to Closing" },
+	{ 5, 5, PAUSED, ON | RESUME, VBD_WAIT, "it may wait for answers" },
+	{ 6, 5, PAUSED, ON | RESUME, VBD_CLOSED, "it waits for nothing any more" },
+	{ 1, 6, PAUSED, ON, VBD_INIT, "and comes back" },
+	{ 4, 5, PAUSED, SCRIPT | RESUME, VBD_WAIT, "unplugged, but still in use" },
+	{ 3, 5, PAUSED, SCRIPT, VBD_CLOSED, "unplugged, and never connected" },
+	{ 6, 5, PAUSED, SCRIPT | RESUME, VBD_CLOSED, "unplugged, and let go" },
+	{ 6, 6, PAUSED, SCRIPT, VBD_DROP_LINK, "unplugged" },
+	{ 4, 6, PAUSED, SCRIPT | RESUME, VBD_DROP_LINK, "the toolstack does not wait" },
+	{ 0, 4, PAUSED, ON | RESUME, VBD_CLOSED, "its frontend is gone" },
+	{ 4, 4, PAUSED, ON | RESUME | DEAD, VBD_CLOSED, "its domain is" },
+	{ 4, 0, PAUSED, ON | RESUME, VBD_FORGET, "the disk is" },
 	/* Closing by the frontend. */
 	{ 5, 4, CONN, ON, VBD_CLOSING, "follow to Closing" },
 	{ 5, 2, READY, ON, VBD_CLOSING, "follow to Closing, never connected" },

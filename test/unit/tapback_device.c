@@ -1145,6 +1145,242 @@ static void a_tapdisk_that_dies_is_called_once_more(void **state)
 	assert_int_equal(world->tapdisk.resumed, 1);
 }
 
+/* ---- tapdisks that close their image for a while ---- */
+
+static void pause_disk(struct world *world)
+{
+	tapdisk_pause(&world->tapdisk);
+	settle(world);
+	assert_int_equal(world->devices.first->view.link, VBD_LINK_PAUSED);
+	assert_false(world->tapdisk.connected);
+	assert_int_equal(reviver.starts, 0);
+}
+
+static void a_guest_goes_on_after_a_pause(void **state)
+{
+	struct world *world = *state;
+	int i;
+
+	connect_journalled(world);
+	for (i = 1; i < 4; i++) {
+		pause_disk(world);
+		settle(world);
+		assert_backend_state("4");
+		assert_int_equal(world->tapdisk.connects, i);
+		tapdisk_unpause(&world->tapdisk);
+		settle(world);
+		assert_int_equal(world->tapdisk.connects, i + 1);
+		assert_int_equal(world->tapdisk.resumed, i);
+		assert_int_equal(world->devices.first->view.link, VBD_LINK_CONNECTED);
+		assert_backend_state("4");
+	}
+	assert_null(fake_store_get(ERROR_NODE));
+	assert_int_equal(world->tapdisk.disconnects, 0);
+}
+
+/* More often than a guest may change its mind. */
+static void a_disk_is_paused_again_and_again(void **state)
+{
+	struct world *world = *state;
+	int i, tries;
+
+	connect_journalled(world);
+	world->looks_are_dear = true;
+	for (i = 1; i <= 40; i++) {
+		tapdisk_pause(&world->tapdisk);
+		settle(world);
+		tapdisk_unpause(&world->tapdisk);
+		for (tries = 0; !world->tapdisk.connected && tries < 1000; tries++) {
+			usleep(1000);
+			settle(world);
+		}
+		assert_int_equal(world->tapdisk.resumed, i);
+		assert_backend_state("4");
+	}
+	assert_int_equal(reviver.starts, 0);
+	assert_null(fake_store_get(ERROR_NODE));
+}
+
+static void a_pause_outlives_tapback(void **state)
+{
+	struct world *world = *state;
+	unsigned int i;
+
+	connect_journalled(world);
+	/* With and without systemd to keep its descriptors: tapdisk has the journal as well. */
+	for (i = 1; i <= 2; i++) {
+		pause_disk(world);
+		if (i == 2)
+			fdstore_clear();
+		stop_tapback(world);
+		tapdisk_serve(&world->tapdisk);
+		start_tapback(world);
+		settle(world);
+		assert_backend_state("4");
+		assert_int_equal(world->devices.first->view.link, VBD_LINK_PAUSED);
+		tapdisk_unpause(&world->tapdisk);
+		settle(world);
+		assert_int_equal(world->tapdisk.resumed, i);
+		assert_backend_state("4");
+	}
+}
+
+/* A question that is on its way when the disk is paused: taken by nobody. */
+static void a_ring_is_offered_while_the_disk_is_paused(void **state)
+{
+	struct world *world = *state;
+
+	world->tapdisk.journals = true;
+	toolstack_adds("w");
+	script_adds();
+	settle(world);
+	world->tapdisk.hangs = true;
+	guest_offers_ring("4");
+	settle(world);
+	world->tapdisk.hangs = false;
+	tapdisk_pause(&world->tapdisk);
+	settle(world);
+	assert_backend_state("2");
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_backend_state("4");
+	assert_int_equal(world->tapdisk.connects, 1);
+	assert_int_equal(world->tapdisk.resumed, 0);
+}
+
+static void a_ring_is_offered_to_who_has_hung_up(void **state)
+{
+	struct world *world = *state;
+
+	world->tapdisk.journals = true;
+	toolstack_adds("w");
+	script_adds();
+	settle(world);
+	tapdisk_pause(&world->tapdisk);
+	guest_offers_ring("4");
+	/* It sees that before the connection's end. */
+	assert_int_equal(devices_read_watches(&world->devices), 0);
+	devices_run(&world->devices);
+	settle(world);
+	assert_backend_state("2");
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_backend_state("4");
+	assert_int_equal(world->tapdisk.resumed, 0);
+}
+
+static void a_ring_is_taken_away_while_the_disk_is_paused(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	world->tapdisk.hangs = true;
+	set_frontend("state", "6");
+	settle(world);
+	world->tapdisk.hangs = false;
+	tapdisk_pause(&world->tapdisk);
+	settle(world);
+	assert_backend_state("6");
+	/* It comes back to its disk. */
+	set_frontend("state", "1");
+	settle(world);
+	assert_backend_state("2");
+	guest_offers_ring("4");
+	settle(world);
+	assert_backend_state("2");
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_backend_state("4");
+	assert_int_equal(world->tapdisk.resumed, 0);
+}
+
+static void a_disk_is_paused_while_it_grows(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	world->tapdisk.hangs = true;
+	world->tapdisk.sectors = 4096;
+	fake_store_set(BACKEND "/resize", "4096");
+	settle(world);
+	world->tapdisk.hangs = false;
+	tapdisk_pause(&world->tapdisk);
+	settle(world);
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_node(BACKEND "/sectors", "4096");
+	assert_backend_state("4");
+}
+
+/* Who goes on with it has its image closed as well. */
+static void a_paused_tapdisk_is_killed(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	pause_disk(world);
+	tapdisk_is_killed(world);
+	another_starts(world);
+	world->tapdisk.paused = true;
+	settle(world);
+	assert_int_equal(world->devices.first->view.link, VBD_LINK_PAUSED);
+	assert_backend_state("4");
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_int_equal(world->tapdisk.resumed, 1);
+	assert_backend_state("4");
+}
+
+static void a_paused_disk_is_unplugged(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	pause_disk(world);
+	toolstack_unplugs();
+	settle(world);
+	/* It may still wait for answers. */
+	assert_backend_state("5");
+	set_frontend("state", "6");
+	settle(world);
+	assert_backend_state("6");
+	assert_int_equal(world->devices.first->kept.journal, -1);
+	assert_int_equal(world->tapdisk.connection, -1);
+}
+
+static void a_guest_ends_while_its_disk_is_paused(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	pause_disk(world);
+	fake_store_dead_domain = 7;
+	fake_store_fire("@releaseDomain");
+	settle(world);
+	assert_backend_state("6");
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_int_equal(world->tapdisk.connects, 1);
+}
+
+static void a_new_ring_waits_for_the_image(void **state)
+{
+	struct world *world = *state;
+
+	world->tapdisk.journals = world->tapdisk.paused = true;
+	toolstack_adds("w");
+	script_adds();
+	guest_offers_ring("4");
+	settle(world);
+	assert_backend_state("2");
+	assert_int_equal(world->tapdisk.connects, 0);
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_backend_state("4");
+	assert_int_equal(world->tapdisk.connects, 1);
+	assert_int_equal(world->tapdisk.resumed, 0);
+}
+
 /* Between two rings, or before the first, there is nothing to take up. */
 static void an_idle_disk_has_a_successor_too(void **state)
 {
@@ -1445,6 +1681,17 @@ int main(void)
 		TEST(what_is_kept_of_a_device_that_is_gone_is_dropped),
 		TEST(a_tapdisk_that_hangs_up_is_called_again),
 		TEST(a_tapdisk_that_dies_is_called_once_more),
+		TEST(a_guest_goes_on_after_a_pause),
+		TEST(a_disk_is_paused_again_and_again),
+		TEST(a_pause_outlives_tapback),
+		TEST(a_ring_is_offered_while_the_disk_is_paused),
+		TEST(a_ring_is_offered_to_who_has_hung_up),
+		TEST(a_ring_is_taken_away_while_the_disk_is_paused),
+		TEST(a_disk_is_paused_while_it_grows),
+		TEST(a_paused_tapdisk_is_killed),
+		TEST(a_paused_disk_is_unplugged),
+		TEST(a_guest_ends_while_its_disk_is_paused),
+		TEST(a_new_ring_waits_for_the_image),
 		TEST(an_idle_disk_has_a_successor_too),
 		TEST(an_idle_one_that_dies_while_it_is_asked_has_a_successor),
 		TEST(an_idle_disk_whose_tapdisk_was_told_to_end_has_none),

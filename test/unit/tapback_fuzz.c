@@ -165,6 +165,12 @@ static void do_tapdisk(void)
 	case 5:
 		tapdisk->sectors = 2048 * (1 + byte());
 		break;
+	case 6:
+		if (tapdisk->paused)
+			tapdisk_unpause(tapdisk);
+		else
+			tapdisk_pause(tapdisk);
+		break;
 	default:
 		tapdisk_serve(tapdisk);
 	}
@@ -260,6 +266,8 @@ static void check_at_rest(void)
 	f.conflicts = 0;
 	fake_store_write_error = 0;
 	f.world->tapdisk.hangs = false;
+	if (f.world->tapdisk.paused)
+		tapdisk_unpause(&f.world->tapdisk);
 	for (i = 0; i < 4; i++) {
 		/* Another tapdisk was asked for: there is none to be had. */
 		reviver.error = EIO;

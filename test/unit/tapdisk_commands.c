@@ -34,6 +34,8 @@
 			"\"discard\":false"
 #define WITHOUT_MODULE	CONNECT ",\"gntdev\":true"
 #define QUEUE		"\"queues\":[{\"grefs\":[1],\"port\":9}]"
+#define UNPAUSE		OPEN ",\"unpause\":true"
+#define PAUSED		MINOR("pause") ",\"type\":\"aio\",\"path\":\"/image\",\"sectors\":"
 #define MINOR(cmd)	"\"cmd\":\"" cmd "\",\"minor\":3"
 
 static struct world {
@@ -203,8 +205,11 @@ static const struct command {
 		       { "sector_size", "512", INT, true }, { "lock_later", "false", BOOL, true },
 		       { "flush_failed", "false", BOOL, true },
 		       { "data", "\"map\"", TEXT, true }, { "filters", "[\"limit\"]", LIST, true },
-		       { "nbd", "false", BOOL, true } } },
+		       { "nbd", "false", BOOL, true }, { "unpause", "false", BOOL, true } } },
 	{ "close", 0, { MINOR_MEMBER } },
+	/* Together with "sectors", which may be of any size. */
+	{ "pause", 0, { MINOR_MEMBER, { "type", "\"aio\"", TEXT, false },
+			{ "path", "\"/image\"", TEXT, false } } },
 	{ "detach", 0, { MINOR_MEMBER } },
 	{ "info", 0, { MINOR_MEMBER } },
 	{ "resize", 0, { MINOR_MEMBER } },
@@ -325,6 +330,140 @@ static void an_image_is_opened_once(void **state)
 	assert_int_equal(ask(MINOR("detach")), EBUSY);
 	assert_int_equal(ask(MINOR("close")), 0);
 	assert_int_equal(ask_image(OPEN), 0);
+}
+
+static void assert_listed(int64_t state)
+{
+	struct ctl_msg reply = CTL_MSG_INIT, disk = { 0 };
+	struct json_object *disks;
+	const char *path;
+	int64_t found;
+
+	send_text("\"cmd\":\"list\"", NULL, 0);
+	assert_int_equal(hear(&reply), 0);
+	assert_true(json_object_object_get_ex(reply.json, "disks", &disks));
+	disk.json = json_object_array_get_idx(disks, 0);
+	assert_int_equal(ctl_get_int(&disk, "state", 0, INT32_MAX, &found), 0);
+	assert_int_equal(found, state);
+	assert_int_equal(ctl_get_string(&disk, "path", &path), 0);
+	assert_string_equal(path, "/image");
+	ctl_msg_clear(&reply);
+}
+
+static void assert_paused(void)
+{
+	static const char *const refused[] = {
+		MINOR("info"), MINOR("resize"), MINOR("limit") ",\"options\":\"iops=1\"",
+	};
+	unsigned int i;
+
+	assert_listed(CTL_STATE_PAUSED);
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_int_equal(ask(refused[i]), EBUSY);
+	assert_int_equal(ask_devices(CONNECT "," QUEUE, 3), EBUSY);
+	assert_int_equal(ask(MINOR("stats")), 0);
+}
+
+static void an_image_is_closed_for_a_while(void **state)
+{
+	(void)state;
+	attach();
+	assert_int_equal(ask(MINOR("pause")), ENODEV);
+	assert_int_equal(ask_image(OPEN), 0);
+	assert_listed(0);
+	assert_int_equal(ask(MINOR("pause")), 0);
+	assert_paused();
+	assert_int_equal(ask(MINOR("pause")), 0);
+	/* Who does not know of the pause, does not know what guests wait for. */
+	assert_int_equal(ask_image(OPEN), EBUSY);
+	assert_paused();
+	assert_int_equal(ask_image(UNPAUSE), 0);
+	assert_listed(0);
+	assert_int_equal(ask_devices(CONNECT "," QUEUE, 3), 0);
+	/* Its requests are in no journal. */
+	assert_int_equal(ask(MINOR("pause")), EOPNOTSUPP);
+	assert_listed(0);
+	assert_int_equal(ask(MINOR("close")), 0);
+	/* Of the tapdisk before; the image has eight sectors. */
+	assert_int_equal(ask(MINOR("pause") ",\"path\":\"/image\""), EINVAL);
+	assert_int_equal(ask(MINOR("pause") ",\"sectors\":9"), EINVAL);
+	assert_int_equal(ask(PAUSED "-1"), EINVAL);
+	assert_int_equal(ask(PAUSED "\"9\""), EINVAL);
+	assert_int_equal(ask(PAUSED "9"), 0);
+	assert_paused();
+	assert_int_equal(ask_image(UNPAUSE), EINVAL);
+	assert_paused();
+	assert_int_equal(ask(MINOR("close")), 0);
+	assert_int_equal(ask(MINOR("info")), ENODEV);
+	assert_int_equal(ask(PAUSED "8"), 0);
+	assert_int_equal(ask_image(UNPAUSE), 0);
+	assert_int_equal(ask(MINOR("pause")), 0);
+	assert_int_equal(ask(MINOR("detach")), 0);
+}
+
+static bool hears_nothing(int fd)
+{
+	struct ctl_msg reply = CTL_MSG_INIT;
+
+	return ctl_msg_recv(fd, &reply) == -EAGAIN;
+}
+
+static bool hears_the_end(int fd)
+{
+	struct ctl_msg reply = CTL_MSG_INIT;
+	int turns = 0, err;
+
+	while ((err = ctl_msg_recv(fd, &reply)) == -EAGAIN && turns++ < 100)
+		ctl_rig_turn(&w.rig, 1);
+	return err == -ECONNRESET;
+}
+
+/* Whoever was told something else before has to ask again; nobody else is disturbed. */
+static void connections_end_with_a_pause_and_after_it(void **state)
+{
+	int asks = w.client, silent = ctl_rig_connect(&w.rig), knows = ctl_rig_connect(&w.rig);
+	struct ctl_msg reply = CTL_MSG_INIT;
+
+	(void)state;
+	attach_and_open("");
+	w.client = knows;
+	assert_int_equal(ask(MINOR("info")), 0);
+	w.client = asks;
+	assert_int_equal(ask(MINOR("pause")), 0);
+	assert_true(hears_the_end(knows));
+	close(knows);
+	w.client = knows = ctl_rig_connect(&w.rig);
+	assert_int_equal(ask(MINOR("info")), EBUSY);
+	w.client = asks;
+	assert_int_equal(ask(MINOR("pause")), 0);
+	assert_true(hears_nothing(knows));
+	/* What was asked before is answered first. */
+	w.client = knows;
+	send_text(MINOR("info"), NULL, 0);
+	send_text(MINOR("stats"), NULL, 0);
+	w.client = asks;
+	assert_int_equal(ask_image(UNPAUSE), 0);
+	w.client = knows;
+	assert_int_equal(hear(&reply), 0);
+	ctl_msg_clear(&reply);
+	assert_int_equal(hear(&reply), 0);
+	ctl_msg_clear(&reply);
+	assert_true(hears_the_end(knows));
+	assert_true(hears_nothing(silent));
+	/* And when it is no longer paused since it was closed. */
+	close(knows);
+	w.client = asks;
+	assert_int_equal(ask(MINOR("pause")), 0);
+	w.client = knows = ctl_rig_connect(&w.rig);
+	assert_int_equal(ask(MINOR("info")), EBUSY);
+	w.client = asks;
+	assert_int_equal(ask(MINOR("close")), 0);
+	assert_true(hears_the_end(knows));
+	w.client = silent;
+	assert_int_equal(ask(MINOR("info")), ENODEV);
+	w.client = asks;
+	close(knows);
+	close(silent);
 }
 
 static bool flush_has_failed(void)
@@ -615,6 +754,16 @@ static void told_to_end_while_it_closes(void **state)
 	assert_null(w.rig.server);
 }
 
+static void told_to_end_while_it_is_paused(void **state)
+{
+	(void)state;
+	attach_and_open("");
+	assert_int_equal(ask(MINOR("pause")), 0);
+	ctl_rig_tell_to_end(&w.rig);
+	ctl_rig_turn(&w.rig, 1);
+	assert_null(w.rig.server);
+}
+
 /* Both are there to be read at once: nobody is told of a disk that is gone with us. */
 static void no_disk_after_the_last(void **state)
 {
@@ -753,6 +902,8 @@ int main(void)
 		TEST(unknown_commands_and_none),
 		TEST(other_minors_are_none_of_ours),
 		TEST(an_image_is_opened_once),
+		TEST(an_image_is_closed_for_a_while),
+		TEST(connections_end_with_a_pause_and_after_it),
 		TEST(a_failed_flush_is_handed_on),
 		TEST(a_filter_is_all_of_its_text),
 		TEST(names_that_no_reply_can_hold),
@@ -766,6 +917,7 @@ int main(void)
 		TEST(requests_are_answered_in_order),
 		TEST(others_are_answered_meanwhile),
 		TEST(told_to_end_while_it_closes),
+		TEST(told_to_end_while_it_is_paused),
 		TEST(no_disk_after_the_last),
 		TEST(nobody_but_root),
 		TEST(nobody_by_the_kernels_word),

@@ -68,9 +68,9 @@ static struct disk *make_disk(struct rig *rig)
 	return make_disk_of(rig, false, -1);
 }
 
-/* Queues from rig->fronts[@first] on are those of domain @domid. */
-static int try_connect_domain(struct rig *rig, struct disk *disk, uint32_t domid, uint32_t first,
-			      uint32_t nr_queues, int journal)
+/* Queues from rig->fronts[@first] on are those of domain @domid, whose rings are there. */
+static int take_rings(struct rig *rig, struct disk *disk, uint32_t domid, uint32_t first,
+		      uint32_t nr_queues, int journal)
 {
 	struct vbd_config config = {
 		.domid = domid, .devid = 1, .nr_pages = 1, .nr_queues = nr_queues,
@@ -80,16 +80,25 @@ static int try_connect_domain(struct rig *rig, struct disk *disk, uint32_t domid
 
 	the_rig = rig;
 	for (i = 0; i < nr_queues; i++) {
-		struct front *front = &rig->fronts[first + i];
-		uint32_t gref = RING_GREF + (first + i) * BLKIF_RING_PAGES_MAX;
-
 		fds[i] = (struct xenio_fds){ { -1, -1 }, -1, -1 };
 		config.queues[i].port = 9 + first + i;
-		config.queues[i].grefs[0] = gref;
-		front_init(front, &rig->guest, BLKIF_NATIVE, gref, 1);
-		front->kick_fd = rig->kick_fds[first + i];
+		config.queues[i].grefs[0] = RING_GREF + (first + i) * BLKIF_RING_PAGES_MAX;
 	}
 	return disk_connect(disk, &config, fds, journal, xentop_fd);
+}
+
+/* The same with new rings. */
+static int try_connect_domain(struct rig *rig, struct disk *disk, uint32_t domid, uint32_t first,
+			      uint32_t nr_queues, int journal)
+{
+	uint32_t i;
+
+	for (i = first; i < first + nr_queues; i++) {
+		front_init(&rig->fronts[i], &rig->guest, BLKIF_NATIVE,
+			   RING_GREF + i * BLKIF_RING_PAGES_MAX, 1);
+		rig->fronts[i].kick_fd = rig->kick_fds[i];
+	}
+	return take_rings(rig, disk, domid, first, nr_queues, journal);
 }
 
 static int try_connect(struct rig *rig, struct disk *disk, uint32_t nr_queues, int journal)
@@ -123,6 +132,14 @@ static void wait_call(struct rig *rig, const int *calls)
 	while (!*calls && turns++ < PATIENCE_MS)
 		assert_int_equal(loop_once(&rig->loop, 1), 0);
 	assert_int_equal(*calls, 1);
+}
+
+static void end_disk(struct rig *rig)
+{
+	int calls = 0;
+
+	assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
+	wait_call(rig, &calls);
 }
 
 static void frontends_come_and_go(void **state)
@@ -315,17 +332,24 @@ static void the_lock_is_waited_for_to_the_end(void **state)
 	close(old);
 }
 
+static int make_journal(void)
+{
+	int journal = memfd_create("journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(journal, CTL_JOURNAL_BYTES), 0);
+	assert_int_equal(fcntl(journal, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	return journal;
+}
+
 /* What a tapdisk that was killed leaves behind, without it. */
 static void a_journal_is_taken_up_when_no_io_is_left(void **state)
 {
 	struct rig *rig = *state;
 	struct disk *disk = make_disk(rig);
-	int journal = memfd_create("journal", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int journal = make_journal();
 	int calls = 0, other;
 	uint64_t byte;
 
-	assert_int_equal(ftruncate(journal, CTL_JOURNAL_BYTES), 0);
-	assert_int_equal(fcntl(journal, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
 	assert_int_equal(try_connect(rig, disk, 1, dup(journal)), 0);
 	assert_int_equal(pread(journal, &byte, sizeof(byte),
 			       offsetof(struct journal_head, io_lock)), sizeof(byte));
@@ -360,6 +384,147 @@ static void a_journal_is_taken_up_when_no_io_is_left(void **state)
 	assert_int_equal(disk_close(disk, VBD_END, count_call, &calls), 0);
 	wait_call(rig, &calls);
 	disk_detach(disk);
+}
+
+/* ---- an image that is closed for a while ---- */
+
+/* 0, or what disk_open() says; the image is then closed. */
+static int open_again(struct rig *rig, struct disk *disk)
+{
+	const struct disk_options options = {
+		.type = "aio", .path = "another", .sector_bytes = 512, .way = DATA_AUTO,
+		.copy_max = DATA_COPY_MAX_DEFAULT, .nbd_fd = -1,
+	};
+	int fd = open_image_again(rig);
+	char why[512];
+	int err = disk_open(disk, &options, fd, why, sizeof(why));
+
+	if (err) {
+		assert_non_null(strchr(why, ' '));
+		close(fd);
+	}
+	return err;
+}
+
+/* What was taken is answered before, what was not is after; and nothing is in use between. */
+static void a_guest_goes_on_with_an_image_that_was_closed(void **state)
+{
+	struct blkif_request write = pages(BLKIF_WRITE, 1, 80, DATA_GREF, 1);
+	struct blkif_request read = pages(BLKIF_READ, 2, 80, DATA_GREF + 1, 1);
+	struct rig *rig = *state;
+	struct front_response response;
+	unsigned int queues;
+
+	rig_disconnect(rig);
+	for (queues = 1; queues <= 3; queues++) {
+		int journal = make_journal(), calls = 0, other;
+		unsigned int last = queues - 1;
+
+		slow_ms = 100;
+		ending = make_disk(rig);
+		slow_ms = 0;
+		assert_int_equal(try_connect(rig, ending, queues, dup(journal)), 0);
+		memset(fake_guest_page(&rig->guest, DATA_GREF), (int)queues, XENIO_SLOT_BYTES);
+		rig_send(rig, last, &write);
+		run_for(rig, 20);
+		assert_int_equal(disk_pause(ending, count_call, &calls), 0);
+		assert_int_equal(disk_pause(ending, count_call, &calls), -EALREADY);
+		assert_int_equal(take_rings(rig, ending, DOMID + 1, 3, 1, -1), -EBUSY);
+		wait_call(rig, &calls);
+		assert_true(disk_is_paused(ending));
+		assert_string_equal(disk_path(ending), "image");
+		assert_null(ending->frontends);
+		/* For a tapback that has lost it. */
+		assert_non_null(disk_frontend(ending, DOMID, 1));
+		assert_true(disk_frontend(ending, DOMID, 1)->journal_fd >= 0);
+		assert_null(disk_frontend(ending, DOMID + 1, 1));
+		assert_int_equal(fake_guest_mapped(&rig->guest), 0);
+		other = open_image_again(rig);
+		assert_int_equal(image_lock(other, false), 0);
+		close(other);
+		assert_true(front_response(&rig->fronts[last], &response));
+		assert_int_equal(response.status, BLKIF_OKAY);
+		rig_send(rig, last, &read);
+		run_for(rig, 20);
+		assert_false(front_response(&rig->fronts[last], &response));
+		assert_int_equal(take_rings(rig, ending, DOMID, 0, queues, -1), -EBUSY);
+
+		assert_int_equal(ending->paused.sectors, IMAGE_SECTORS);
+		/* Another image may be smaller, or larger. */
+		ending->paused.sectors = IMAGE_SECTORS + 1;
+		assert_int_equal(open_again(rig, ending), -EINVAL);
+		assert_true(disk_is_paused(ending));
+		ending->paused.sectors = IMAGE_SECTORS - 8;
+		assert_int_equal(open_again(rig, ending), 0);
+		assert_false(disk_is_paused(ending));
+		assert_int_equal(ending->image.sectors, IMAGE_SECTORS - 8);
+		assert_int_equal(take_rings(rig, ending, DOMID, 0, queues, journal), 0);
+		assert_null(ending->left);
+		assert_true(rig_turn(rig, last, &response));
+		assert_int_equal(response.id, 2);
+		assert_int_equal(response.status, BLKIF_OKAY);
+		assert_memory_equal(fake_guest_page(&rig->guest, DATA_GREF),
+				    fake_guest_page(&rig->guest, DATA_GREF + 1), XENIO_SLOT_BYTES);
+		/* Not as a pause has it. */
+		calls = 0;
+		assert_int_equal(disk_disconnect(ending, DOMID, 1, count_call, &calls), 0);
+		wait_call(rig, &calls);
+		end_disk(rig);
+	}
+}
+
+static void a_pause_that_cannot_be(void **state)
+{
+	struct rig *rig = *state;
+	int calls = 0;
+
+	rig_disconnect(rig);
+	ending = make_disk(rig);
+	connect_disk(rig, ending, 1);
+	assert_int_equal(disk_pause(ending, count_call, &calls), -EOPNOTSUPP);
+	assert_int_equal(disk_disconnect(ending, DOMID, 1, count_call, &calls), 0);
+	wait_call(rig, &calls);
+	calls = 0;
+	assert_int_equal(disk_set_paused(ending, "aio", "image", 8), -EALREADY);
+	assert_int_equal(disk_pause(ending, count_call, &calls), 0);
+	assert_int_equal(calls, 1);
+	assert_int_equal(disk_pause(ending, count_call, &calls), -ENODEV);
+	assert_int_equal(disk_set_paused(ending, "aio", "image", 8), -EALREADY);
+	/* It may be closed as well, and is then not paused any more. */
+	assert_int_equal(disk_close(ending, VBD_END, count_call, &calls), 0);
+	assert_int_equal(calls, 2);
+	assert_false(disk_is_paused(ending));
+	assert_int_equal(disk_set_paused(ending, "aio", "image", 8), 0);
+	assert_int_equal(open_again(rig, ending), 0);
+	assert_int_equal(ending->image.sectors, 8);
+	assert_int_equal(disk_pause(ending, count_call, &calls), 0);
+	disk_detach(ending);
+}
+
+/* Somebody wants it to end, who will not wait for what the other one waits for. */
+static void a_pause_that_becomes_an_end(void **state)
+{
+	struct blkif_request write = pages(BLKIF_WRITE, 1, 80, DATA_GREF, 1);
+	struct rig *rig = *state;
+	struct front_response response;
+	int calls = 0;
+
+	rig_disconnect(rig);
+	slow_ms = 100;
+	ending = make_disk(rig);
+	slow_ms = 0;
+	assert_int_equal(try_connect(rig, ending, 1, make_journal()), 0);
+	rig_send(rig, 0, &write);
+	run_for(rig, 20);
+	assert_int_equal(disk_pause(ending, count_call, &calls), 0);
+	disk_pause_for_good(ending);
+	wait_call(rig, &calls);
+	assert_false(disk_is_paused(ending));
+	assert_null(ending->left);
+	assert_null(ending->type);
+	assert_true(front_response(&rig->fronts[0], &response));
+	assert_int_equal(response.status, BLKIF_OKAY);
+	disk_detach(ending);
 }
 
 static int listen_somewhere(void)
@@ -471,14 +636,6 @@ static void expect_reads(struct rig *rig, int fd, uint64_t nr)
 	while (shown(fd).reads != nr && turns++ < PATIENCE_MS)
 		run_for(rig, 1);
 	assert_int_equal(shown(fd).reads, nr);
-}
-
-static void end_disk(struct rig *rig)
-{
-	int calls = 0;
-
-	assert_int_equal(disk_close(ending, VBD_END, detach, &calls), 0);
-	wait_call(rig, &calls);
 }
 
 static void send_and_wait(struct rig *rig, unsigned int queue, const struct blkif_request *request)
@@ -606,6 +763,9 @@ int main(void)
 		TEST(the_lock_of_a_disk_that_goes),
 		TEST(the_lock_is_waited_for_to_the_end),
 		TEST(a_journal_is_taken_up_when_no_io_is_left),
+		TEST(a_guest_goes_on_with_an_image_that_was_closed),
+		TEST(a_pause_that_cannot_be),
+		TEST(a_pause_that_becomes_an_end),
 		TEST(a_guest_and_an_nbd_client),
 		TEST(a_socket_that_does_not_listen),
 		TEST(numbers_are_shown_and_nobody_is_woken_for_them),
