@@ -66,20 +66,30 @@ int step_connect(int pid, const char *what)
 	return fd;
 }
 
-int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
-	      int timeout_ms, const char *what)
+int step_ask(int pid, const struct ctl_msg *request, struct ctl_msg *reply, int timeout_ms,
+	     const char *what, bool *uncertain)
 {
 	CLEANUP_CLOSE int fd = step_connect(pid, what);
 	int err;
 
+	*uncertain = false;
 	if (fd < 0)
 		return fd;
 	err = ctl_call(fd, request, reply, timeout_ms);
 	if (err) {
+		*uncertain = !reply->json;
 		say_call_failed(err, pid, what, timeout_ms, reply);
 		ctl_msg_clear(reply);
 	}
 	return err;
+}
+
+int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
+	      int timeout_ms, const char *what)
+{
+	bool uncertain;
+
+	return step_ask(pid, request, reply, timeout_ms, what, &uncertain);
 }
 
 int step_call_minor(int pid, const char *cmd, int minor, struct ctl_msg *reply,

@@ -182,7 +182,7 @@ static int send_open(int pid, int minor, struct opened *image,
 	if (!err)
 		err = add_nbd(&request, pid, minor);
 	if (!err)
-		err = step_call(pid, &request, &reply, CLI_TIMEOUT_MS, "open");
+		err = step_ask(pid, &request, &reply, CLI_TIMEOUT_MS, "open", &image->uncertain);
 	end_nbd(&request, &reply, pid, minor);
 	ctl_msg_clear(&request);
 	ctl_msg_clear(&reply);

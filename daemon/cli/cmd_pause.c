@@ -7,10 +7,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <xenstore.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/guest_nodes.h"
 #include "cli/nbd_socket.h"
 #include "cli/reopen.h"
 #include "cli/steps.h"
@@ -50,13 +53,6 @@ static int begin(struct work *work, const struct cli_options *options)
 	return reopen_state(work->pid, work->minor, &work->state, work->what);
 }
 
-/* A tapdisk that answered so has done nothing, unlike one that did not answer. */
-static bool is_refusal(int err)
-{
-	return err == -EINVAL || err == -ENOENT || err == -ENODEV || err == -EBUSY ||
-	       err == -EALREADY || err == -EOPNOTSUPP || err == -ESHUTDOWN;
-}
-
 /* ---- pause ---- */
 
 /* The next tapdisk cannot ask for the size that guests know. */
@@ -76,20 +72,23 @@ static int note_pause(struct work *work)
 	return err ? err : note(work);
 }
 
-static int wait_for_pause(struct work *work, int timeout_ms)
+static int ask_to_pause(struct work *work, int timeout_ms)
 {
-	struct ctl_msg reply = CTL_MSG_INIT;
-	int err = step_call_minor(work->pid, "pause", work->minor, &reply, timeout_ms, work->what);
+	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
+	bool uncertain = false;
+	int err = ctl_request_init(&request, "pause");
 
+	if (!err)
+		err = ctl_set_int(&request, "minor", work->minor);
+	if (!err)
+		err = step_ask(work->pid, &request, &reply, timeout_ms, work->what, &uncertain);
+	ctl_msg_clear(&request);
 	ctl_msg_clear(&reply);
-	if (!err || !is_refusal(err)) {
-		if (err)
-			log_warning("pause: the disk is paused as soon as I/O of its image is over, "
-				    "and tap-ctl unpause undoes that");
-		return err;
-	}
-	/* Else it stays as somebody before us has noted. */
-	if (!work->state) {
+	if (uncertain) {
+		log_warning("pause: the disk is paused as soon as I/O of its image is over; "
+			    "tap-ctl unpause undoes that then");
+	} else if (err && !work->state) {
+		/* Else it stays as somebody before us has noted. */
 		reopen_forget_pause(&work->record);
 		note(work);
 	}
@@ -101,11 +100,13 @@ static int pause_disk(struct work *work, int timeout_ms)
 	int err = work->state == CTL_STATE_PAUSED ? 0 : note_pause(work);
 
 	if (!err)
-		err = wait_for_pause(work, timeout_ms);
+		err = ask_to_pause(work, timeout_ms);
 	if (err)
 		return err;
 	nbd_socket_remove(XENTAP_RUN_DIR, work->pid, work->minor);
 	err = reopen_note_failure(work->pid, work->minor, &work->record, work->what);
+	if (!err)
+		err = reopen_note_quiet(&work->record);
 	return err ? err : note(work);
 }
 
@@ -153,6 +154,38 @@ static int note_end(struct work *work)
 	return err;
 }
 
+/* Options stay, which may stand in braces before the path (block-xentap(7)). */
+static int rename_node(struct xs_handle *xs, const char *dir, const void *context)
+{
+	CLEANUP_FREE char *path = NULL, *before = NULL, *params = NULL;
+	const struct work *work = context;
+	const char *type, *image, *options = NULL;
+	unsigned int len;
+
+	if (ctl_get_string(&work->record, "type", &type) ||
+	    ctl_get_string(&work->record, "path", &image) ||
+	    asprintf(&path, "%s/params", dir) < 0)
+		return -ENOMEM;
+	before = xs_read(xs, XBT_NULL, path, &len);
+	if (before)
+		options = strstr(before, ":{");
+	len = options && strchr(options, '}') ?
+	      (unsigned int)(strchr(options, '}') - options) : 0;
+	if (asprintf(&params, "%s:%.*s%s", type, (int)len, len ? options + 1 : "", image) < 0)
+		return -ENOMEM;
+	return guest_node_write(xs, dir, "params", params);
+}
+
+/* By these the hotplug script knows who has an image. */
+static void rename_nodes(const struct work *work)
+{
+	int err = guest_nodes_visit(work->pid, work->minor, rename_node, work);
+
+	/* Without xenstore there is no guest. */
+	if (err && err != -ENOENT)
+		log_warning("unpause: xenstore still names the image before: %s", strerror(-err));
+}
+
 /*
  * Which image it is to be is noted before: the guest writes to that as soon as it is open, and
  * must never have the one before again.
@@ -164,6 +197,9 @@ static int open_image(struct work *work, const char *text)
 	struct cli_options options;
 	int err = record_read(XENTAP_RUN_DIR, work->minor, &before);
 
+	/* One that came while the pause was waited for by nobody any more. */
+	if (!err)
+		err = reopen_note_failure(work->pid, work->minor, &work->record, work->what);
 	if (!err && text)
 		err = set_image(work, text);
 	if (!err)
@@ -177,12 +213,16 @@ static int open_image(struct work *work, const char *text)
 		err = note(work);
 	if (!err) {
 		err = step_reopen(work->pid, work->minor, work->what, &image, &options);
-		if (is_refusal(err))
+		if (err && !image.uncertain)
 			record_replace(XENTAP_RUN_DIR, work->minor, &before);
 	}
 	fd_close(&image.fd);
 	ctl_msg_clear(&before);
-	return err ? err : note_end(work);
+	if (!err)
+		err = note_end(work);
+	if (!err && text)
+		rename_nodes(work);
+	return err;
 }
 
 static int unpause(struct work *work, const char *image)

@@ -33,8 +33,8 @@ static bool serves(int pid, int minor)
 		err = ctl_call(fd, &request, &reply, CLI_TIMEOUT_MS);
 	ctl_msg_clear(&request);
 	ctl_msg_clear(&reply);
-	/* Paused. */
-	return !err || err == -EBUSY;
+	/* Paused; or it has not come to accept us yet. */
+	return !err || err == -EBUSY || fd == -EAGAIN;
 }
 
 static int wait_for_marker(int minor)

@@ -18,6 +18,7 @@ struct opened {
 	bool lock_later;		/* see image_claim.h */
 	bool flush_failed;		/* by a tapdisk that had it before */
 	bool unpause;			/* of a disk that is paused */
+	bool uncertain;			/* it was sent to tapdisk, and no answer came */
 	int fd;
 };
 

@@ -91,6 +91,13 @@ void reopen_forget_pause(struct ctl_msg *record)
 {
 	json_object_object_del(record->json, "paused");
 	json_object_object_del(record->json, "sectors");
+	json_object_object_del(record->json, "quiet");
+}
+
+int reopen_note_quiet(struct ctl_msg *record)
+{
+	json_object_object_del(record->json, "quiet");
+	return ctl_set_bool(record, "quiet", true);
 }
 
 int reopen_note_pause(struct ctl_msg *record, int64_t sectors)
@@ -240,7 +247,7 @@ int reopen_lock(const struct opened *image, const char *what)
 			"had it does not end", what, image->path);
 }
 
-int reopen_wait(const struct ctl_msg *record, const char *what)
+int reopen_wait(struct ctl_msg *record, const char *what)
 {
 	struct opened image = { .fd = -1 };
 	struct image_id id;
@@ -248,7 +255,8 @@ int reopen_wait(const struct ctl_msg *record, const char *what)
 	char why[WHY_MAX];
 	int err = 0;
 
-	if (ctl_get_string(record, "path", &image.path) ||
+	/* Then another disk may have it by now. */
+	if (ctl_has(record, "quiet") || ctl_get_string(record, "path", &image.path) ||
 	    ctl_get_bool(record, "readonly", &image.readonly))
 		return 0;
 	image.fd = image_file_open(image.path, image.readonly, why, sizeof(why));
@@ -258,7 +266,7 @@ int reopen_wait(const struct ctl_msg *record, const char *what)
 	    !ctl_get_int(record, "inode", id.inode, id.inode, &found))
 		err = reopen_lock(&image, what);
 	fd_close(&image.fd);
-	return err;
+	return err ? err : reopen_note_quiet(record);
 }
 
 int reopen_image(const struct ctl_msg *record, int minor, const char *what,

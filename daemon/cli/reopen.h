@@ -37,6 +37,8 @@ bool reopen_is_paused(const struct ctl_msg *record);
 /* Have it say so, or not. 0 or -ENOMEM. */
 int reopen_note_pause(struct ctl_msg *record, int64_t sectors);
 void reopen_forget_pause(struct ctl_msg *record);
+/* And that all I/O of the image has ended. 0 or -ENOMEM. */
+int reopen_note_quiet(struct ctl_msg *record);
 
 /* What tapdisk @pid itself says: 0 or CTL_STATE_*. 0 or -errno, said. */
 int reopen_state(int pid, int minor, int64_t *state, const char *what);
@@ -56,7 +58,10 @@ int reopen_image(const struct ctl_msg *record, int minor, const char *what,
  */
 int reopen_lock(const struct opened *image, const char *what);
 
-/* Wait, if need be, until no I/O of a dead tapdisk has @record's image. 0, or -EBUSY, said. */
-int reopen_wait(const struct ctl_msg *record, const char *what);
+/*
+ * Wait, if need be, until no I/O of a dead tapdisk has the image of @record, which says that
+ * the disk is paused, and note that. 0, or -EBUSY, said.
+ */
+int reopen_wait(struct ctl_msg *record, const char *what);
 
 #endif /* CLI_REOPEN_H */

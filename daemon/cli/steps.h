@@ -52,6 +52,12 @@ int step_connect(int pid, const char *what);
 int step_call(int pid, const struct ctl_msg *request, struct ctl_msg *reply,
 	      int timeout_ms, const char *what);
 
+/*
+ * The same, and whether it is not known if tapdisk took it: it was sent, and no answer came.
+ */
+int step_ask(int pid, const struct ctl_msg *request, struct ctl_msg *reply, int timeout_ms,
+	     const char *what, bool *uncertain);
+
 /* As step_call(), for "cmd" with "minor" as its only member. */
 int step_call_minor(int pid, const char *cmd, int minor, struct ctl_msg *reply,
 		    int timeout_ms, const char *what);

@@ -9,7 +9,8 @@
  *	be the same one; "sector_size", "data": if they were said; "filters": a list,
  *	as on a command line; "flush_failed": true, if it was found that a flush had
  *	failed; "former": pids of tapdisks that had the disk before; "paused": true,
- *	with "sectors", the size that guests know: the image is not to be opened
+ *	with "sectors", the size that guests know: the image is not to be opened; then
+ *	"quiet": true, all I/O of it has ended
  */
 #ifndef CTL_RECORD_H
 #define CTL_RECORD_H

@@ -363,7 +363,6 @@ static int act(struct device *device, enum vbd_action action)
 	case VBD_PUBLISH:
 		return act_publish(device);
 	case VBD_ASK_SIZE:
-		device->view.resize = false;
 		exchange_ask_size(device);
 		return 0;
 	case VBD_PUBLISH_SIZE:

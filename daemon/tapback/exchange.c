@@ -209,10 +209,10 @@ static bool is_idle(const struct device *device)
 	       view->online && !view->domain_dead;
 }
 
-/* At once, unless that was done too often lately. */
-static void look_again(struct device *device, int pid)
+/* At once if it @accepts connections, unless that was done too often lately. */
+static void look_again(struct device *device, int pid, bool accepts)
 {
-	if (device_may_look(device, clock_ms())) {
+	if (accepts && device_may_look(device, clock_ms())) {
 		exchange_look_up(device, pid);
 		return;
 	}
@@ -239,9 +239,10 @@ static bool revive(struct device *device)
 	 * yet, and the question comes to nothing and back to here, with all that is kept.
 	 */
 	fd = ctl_connect_in(device->tapback->run_dir, pid);
-	if (fd >= 0) {
-		close(fd);
-		look_again(device, pid);
+	if (fd != -ESRCH) {
+		if (fd >= 0)
+			close(fd);
+		look_again(device, pid, fd >= 0);
 		return true;
 	}
 	if (device->asked == ASKED_DISCONNECT || !(serving || is_idle(device)))
@@ -483,17 +484,21 @@ static void paused(struct device *device)
 		set_link(device, VBD_LINK_PAUSED);
 }
 
+static void info_failed(struct device *device, int err, const struct ctl_msg *reply)
+{
+	if (err == -EBUSY && reply)
+		paused(device);
+	else
+		lose_by_answer(device, "info", err, reply);
+}
+
 static void info_answered(struct tapdisk_client *client, int err, struct ctl_msg *reply)
 {
 	struct device *device = device_of(client);
 	struct ctl_msg request = CTL_MSG_INIT;
 
-	if (err == -EBUSY && reply) {
-		paused(device);
-		return;
-	}
 	if (err) {
-		lose_by_answer(device, "info", err, reply);
+		info_failed(device, err, reply);
 		return;
 	}
 	if (parse_geometry(reply, &device->geometry)) {
@@ -520,11 +525,11 @@ static void size_answered(struct tapdisk_client *client, int err, struct ctl_msg
 	struct geometry geometry;
 
 	if (err) {
-		/* Whoever answers later is asked later. */
-		device->view.resize = !reply;
-		lose_by_answer(device, "info", err, reply);
+		/* Who does not say it now is asked again. */
+		info_failed(device, err, reply);
 		return;
 	}
+	device->view.resize = false;
 	/* All else a frontend has taken for granted. */
 	if (!parse_geometry(reply, &geometry)) {
 		device->geometry.sectors = geometry.sectors;
@@ -550,7 +555,8 @@ void exchange_look_up(struct device *device, int pid)
 				  device->tapback->run_dir, pid, lost);
 	/* For revive(), and for what is said. */
 	device->client.pid = pid;
-	if (err == -ESRCH && revive(device))
+	/* Gone; or more connect to it than it has come to accept. */
+	if ((err == -ESRCH || err == -EAGAIN) && revive(device))
 		return;
 	if (err == -ESRCH) {
 		exchange_lose(device, "tapdisk %d is not running; see journalctl _PID=%d", pid,

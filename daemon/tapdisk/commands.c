@@ -276,6 +276,8 @@ static bool cmd_resize(const struct call *call)
 /* The disk goes, and this process with it: another client may ask for one in this round. */
 static void end(struct tapdisk *tapdisk)
 {
+	if (!tapdisk->leaving)
+		disk_end_left(tapdisk->disk);
 	disk_detach(tapdisk->disk);
 	tapdisk->disk = NULL;
 	tapdisk->stopping = true;
@@ -400,12 +402,12 @@ static void arena_entry(const struct call *call, struct json_object *arenas,
 	json_object_array_add(arenas, entry);
 }
 
-static struct json_object *frontend_name(const struct vbd *vbd)
+static struct json_object *frontend_name(const struct frontend *frontend)
 {
 	struct json_object *name = json_object_new_object();
 
-	json_object_object_add(name, "domid", json_object_new_int64(vbd_config(vbd)->domid));
-	json_object_object_add(name, "devid", json_object_new_int64(vbd_config(vbd)->devid));
+	json_object_object_add(name, "domid", json_object_new_int64(frontend->domid));
+	json_object_object_add(name, "devid", json_object_new_int64(frontend->devid));
 	return name;
 }
 
@@ -421,8 +423,11 @@ static bool cmd_arena(const struct call *call)
 	ctl_reply_init(call->reply);
 	arenas = json_object_new_array();
 	frontends = json_object_new_array();
+	/* Those whom a pause has left are asked for their journals. */
+	for (frontend = disk->left; frontend; frontend = frontend->next)
+		json_object_array_add(frontends, frontend_name(frontend));
 	for (frontend = disk->frontends; frontend; frontend = frontend->next) {
-		json_object_array_add(frontends, frontend_name(frontend->vbd));
+		json_object_array_add(frontends, frontend_name(frontend));
 		for (i = 0; i < vbd_config(frontend->vbd)->nr_queues; i++) {
 			arena_entry(call, arenas, frontend->vbd, i, XENIO_RW);
 			arena_entry(call, arenas, frontend->vbd, i, XENIO_RO);
@@ -696,11 +701,29 @@ static void image_closed(void *context)
 		tell_status(tapdisk->disk, ", paused");
 }
 
+/* Of those who wait, some may have given up. */
+static void let_closers_go(struct tapdisk *tapdisk)
+{
+	unsigned int i = 0;
+
+	while (i < tapdisk->nr_closers) {
+		struct client *client = tapdisk->closers[i];
+
+		if (!client_has_gone(client)) {
+			i++;
+			continue;
+		}
+		tapdisk->closers[i] = tapdisk->closers[--tapdisk->nr_closers];
+		reply_later(client);
+	}
+}
+
 /* The client is held, and waits with others, if it can. */
 static bool join_closers(const struct call *call)
 {
 	struct tapdisk *tapdisk = call->tapdisk;
 
+	let_closers_go(tapdisk);
 	if (tapdisk->nr_closers == TAPDISK_CLOSERS_MAX)
 		return false;
 	tapdisk->closers[tapdisk->nr_closers++] = call->client;
@@ -710,21 +733,23 @@ static bool join_closers(const struct call *call)
 static bool cmd_close(const struct call *call)
 {
 	struct disk *disk = disk_named(call);
-	bool was_paused;
+	bool pausing;
 
 	if (!disk)
 		return true;
 	client_hold(call->client);
-	if ((disk->idle && !disk->pausing) || !join_closers(call))
-		return wait_for(call, -EALREADY, "close the image");
-	if (disk->pausing) {
+	pausing = disk->pausing;
+	/* Whether that can be waited for or not. */
+	if (pausing)
 		disk_pause_for_good(disk);
+	if ((disk->idle && !pausing) || !join_closers(call))
+		return wait_for(call, -EALREADY, "close the image");
+	if (pausing)
 		return false;
-	}
-	was_paused = disk_is_paused(disk);
-	disk_close(disk, VBD_END, image_closed, call->tapdisk);
-	if (was_paused)
+	/* What they wait for has changed. */
+	if (disk_is_paused(disk))
 		client_drop_others(call->client);
+	disk_close(disk, VBD_END, image_closed, call->tapdisk);
 	return false;
 }
 

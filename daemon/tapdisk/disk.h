@@ -124,6 +124,9 @@ int disk_pause(struct disk *disk, void (*idle)(void *context), void *context);
 /* What disk_pause() has begun ends as disk_close() does. */
 void disk_pause_for_good(struct disk *disk);
 
+/* Guests that wait for the end of a pause wait for nothing any more: nobody goes on with them. */
+void disk_end_left(struct disk *disk);
+
 /*
  * In a new tapdisk: the disk was paused in the one before, with that image. 0, -ENOMEM, or
  * -EALREADY: it is paused or has an image open.

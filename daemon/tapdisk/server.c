@@ -71,6 +71,14 @@ void client_hold(struct client *client)
 	loop_remove(client->server->loop, &client->source);
 }
 
+bool client_has_gone(const struct client *client)
+{
+	char byte;
+
+	return client->source.fd < 0 ||
+	       recv(client->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void send_reply(struct client *client, struct ctl_msg *reply)
 {
 	int err = 0;

@@ -43,6 +43,8 @@ void client_hold(struct client *client);
  * asked by now is answered, too: something has changed that they would have to ask for.
  */
 void client_drop_others(struct client *client);
+/* Whether it waits for no reply any more; of one that is held nothing else tells. */
+bool client_has_gone(const struct client *client);
 /* Send @reply, unless the client has gone, and clear it. */
 void client_reply(struct client *client, struct ctl_msg *reply);
 

@@ -238,6 +238,7 @@ static void answer_connect(struct fake_tapdisk *tapdisk, const struct ctl_msg *r
 	assert_int_equal(ctl_get_bool(request, "discard", &tapdisk->connect_discard), 0);
 	assert_int_equal(ctl_get_bool(request, "readonly", &tapdisk->readonly), 0);
 	tapdisk->connected = true;
+	tapdisk->left = false;
 	ctl_reply_init(reply);
 }
 
@@ -302,7 +303,7 @@ static void answer(struct fake_tapdisk *tapdisk, const struct ctl_msg *request,
 		answer_journal(tapdisk, reply);
 	} else if (!strcmp(cmd, "arena")) {
 		list = json_object_new_array();
-		if (tapdisk->connected) {
+		if (tapdisk->connected || tapdisk->left) {
 			arena = json_object_new_object();
 			json_object_object_add(arena, "domid", json_object_new_int(7));
 			json_object_object_add(arena, "devid", json_object_new_int(51712));

@@ -275,6 +275,10 @@ run ctl pause -p "$pid" -m 0
 # It is anybody's meanwhile.
 run ctl create -a "aio:$WORK/large"
 refused 16 'in use by another disk' ctl unpause -p "$pid" -m 0
+kill -KILL "$pid"
+begin=$SECONDS
+restart -m 0
+[ $((SECONDS - begin)) -lt 4 ] || fail "restart took $((SECONDS - begin)) seconds"
 run ctl destroy -p "$(ctl list -m 1 | sed 's/^pid=\([0-9]*\) .*/\1/')" -m 1
 listed 0x2a "$WORK/large"
 run ctl unpause -p "$pid" -m 0

@@ -1294,6 +1294,17 @@ static void a_ring_is_taken_away_while_the_disk_is_paused(void **state)
 	assert_int_equal(world->tapdisk.resumed, 0);
 }
 
+static void unpaused_disk_has(struct world *world, const char *sectors)
+{
+	settle(world);
+	assert_int_equal(world->devices.first->view.link, VBD_LINK_PAUSED);
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_node(BACKEND "/sectors", sectors);
+	assert_backend_state("4");
+}
+
+/* The question for its size is read by nobody, answered too late, or cannot be put. */
 static void a_disk_is_paused_while_it_grows(void **state)
 {
 	struct world *world = *state;
@@ -1305,10 +1316,44 @@ static void a_disk_is_paused_while_it_grows(void **state)
 	settle(world);
 	world->tapdisk.hangs = false;
 	tapdisk_pause(&world->tapdisk);
+	unpaused_disk_has(world, "4096");
+
+	world->tapdisk.sectors = 8192;
+	world->tapdisk.paused = world->tapdisk.left = true;
+	world->tapdisk.connected = false;
+	fake_store_set(BACKEND "/resize", "8192");
+	unpaused_disk_has(world, "8192");
+
+	world->tapdisk.sectors = 16384;
+	tapdisk_pause(&world->tapdisk);
+	fake_store_set(BACKEND "/resize", "16384");
+	assert_int_equal(devices_read_watches(&world->devices), 0);
+	devices_run(&world->devices);
+	unpaused_disk_has(world, "16384");
+	assert_int_equal(world->tapdisk.disconnects, 0);
+}
+
+/* A tapback that is started while the disk is about to be paused finds it in two minds. */
+static void a_pause_begins_between_two_questions(void **state)
+{
+	struct world *world = *state;
+
+	connect_journalled(world);
+	fdstore_clear();
+	stop_tapback(world);
+	tapdisk_serve(&world->tapdisk);
+	world->tapdisk.left = true;
+	world->tapdisk.connected = false;
+	start_tapback(world);
+	settle(world);
+	assert_backend_state("4");
+	assert_int_equal(world->devices.first->view.link, VBD_LINK_CONNECTED);
+	tapdisk_pause(&world->tapdisk);
+	world->tapdisk.left = true;
 	settle(world);
 	tapdisk_unpause(&world->tapdisk);
 	settle(world);
-	assert_node(BACKEND "/sectors", "4096");
+	assert_int_equal(world->tapdisk.resumed, 1);
 	assert_backend_state("4");
 }
 
@@ -1688,6 +1733,7 @@ int main(void)
 		TEST(a_ring_is_offered_to_who_has_hung_up),
 		TEST(a_ring_is_taken_away_while_the_disk_is_paused),
 		TEST(a_disk_is_paused_while_it_grows),
+		TEST(a_pause_begins_between_two_questions),
 		TEST(a_paused_tapdisk_is_killed),
 		TEST(a_paused_disk_is_unplugged),
 		TEST(a_guest_ends_while_its_disk_is_paused),

@@ -689,6 +689,7 @@ static void more_to_say_than_a_reply_holds(void **state)
 /* A guest's read that takes a while; a "close" has to wait for it. */
 static void begin_slow_read(void)
 {
+	int fds[4] = { w.device, w.device, w.device, make_journal(CTL_JOURNAL_BYTES) };
 	struct blkif_request request = {
 		.op = BLKIF_READ, .id = 1, .nr_segments = 1, .segments = { { 100, 0, 7 } },
 	};
@@ -696,7 +697,9 @@ static void begin_slow_read(void)
 	unsigned int i;
 
 	front_init(&front, &w.rig.guest, BLKIF_NATIVE, 1, 1);
-	connect_all(",\"filters\":[\"fault:op=read,delay_ms=200\"]");
+	attach_and_open(",\"filters\":[\"fault:op=read,delay_ms=200\"]");
+	assert_int_equal(ask_fds(CONNECT ",\"journal\":true," QUEUE, fds, 4), 0);
+	close(fds[3]);
 	front_request(&front, &request);
 	front_push(&front);
 	for (i = 0; i < 20; i++)
@@ -752,6 +755,48 @@ static void told_to_end_while_it_closes(void **state)
 	while (w.rig.server && turns++ < PATIENCE_MS)
 		ctl_rig_turn(&w.rig, 1);
 	assert_null(w.rig.server);
+}
+
+/* They wait no more, and do not keep one who does from it. */
+static void many_wait_for_a_pause_and_give_up(void **state)
+{
+	int first = w.client;
+	unsigned int i, turn;
+
+	(void)state;
+	begin_slow_read();
+	for (i = 0; i < 2 * TAPDISK_CLOSERS_MAX; i++) {
+		w.client = ctl_rig_connect(&w.rig);
+		send_text(MINOR("pause"), NULL, 0);
+		for (turn = 0; turn < 3; turn++)
+			ctl_rig_turn(&w.rig, 0);
+		fd_close(&w.client);
+	}
+	w.client = first;
+	assert_int_equal(ask("\"cmd\":\"list\""), 0);
+	assert_non_null(w.rig.tapdisk.disk->type);
+	assert_int_equal(ask(MINOR("close")), 0);
+	assert_int_equal(ask(MINOR("info")), ENODEV);
+}
+
+static void one_who_closes_a_paused_disk_and_goes(void **state)
+{
+	int first = w.client;
+
+	(void)state;
+	attach_and_open("");
+	assert_int_equal(ask(MINOR("pause")), 0);
+	w.client = ctl_rig_connect(&w.rig);
+	send_text(MINOR("close"), NULL, 0);
+	fd_close(&w.client);
+	w.client = first;
+	ctl_rig_turn(&w.rig, 1);
+	ctl_rig_turn(&w.rig, 1);
+	/* It was told something else before. */
+	assert_true(hears_the_end(w.client));
+	fd_close(&w.client);
+	w.client = ctl_rig_connect(&w.rig);
+	assert_int_equal(ask(MINOR("info")), ENODEV);
 }
 
 static void told_to_end_while_it_is_paused(void **state)
@@ -918,6 +963,8 @@ int main(void)
 		TEST(others_are_answered_meanwhile),
 		TEST(told_to_end_while_it_closes),
 		TEST(told_to_end_while_it_is_paused),
+		TEST(many_wait_for_a_pause_and_give_up),
+		TEST(one_who_closes_a_paused_disk_and_goes),
 		TEST(no_disk_after_the_last),
 		TEST(nobody_but_root),
 		TEST(nobody_by_the_kernels_word),

@@ -501,29 +501,51 @@ static void a_pause_that_cannot_be(void **state)
 	disk_detach(ending);
 }
 
+static uint32_t journal_state(int journal)
+{
+	uint32_t word;
+
+	assert_int_equal(pread(journal, &word, sizeof(word), 0), sizeof(word));
+	return word;
+}
+
 /* Somebody wants it to end, who will not wait for what the other one waits for. */
 static void a_pause_that_becomes_an_end(void **state)
 {
 	struct blkif_request write = pages(BLKIF_WRITE, 1, 80, DATA_GREF, 1);
 	struct rig *rig = *state;
 	struct front_response response;
-	int calls = 0;
+	int calls = 0, journal = make_journal();
 
 	rig_disconnect(rig);
 	slow_ms = 100;
 	ending = make_disk(rig);
 	slow_ms = 0;
-	assert_int_equal(try_connect(rig, ending, 1, make_journal()), 0);
+	assert_int_equal(try_connect(rig, ending, 1, dup(journal)), 0);
 	rig_send(rig, 0, &write);
 	run_for(rig, 20);
 	assert_int_equal(disk_pause(ending, count_call, &calls), 0);
 	disk_pause_for_good(ending);
 	wait_call(rig, &calls);
+	assert_int_equal(journal_state(journal), JOURNAL_ENDED);
 	assert_false(disk_is_paused(ending));
 	assert_null(ending->left);
 	assert_null(ending->type);
 	assert_true(front_response(&rig->fronts[0], &response));
 	assert_int_equal(response.status, BLKIF_OKAY);
+
+	/* The same when it is over already, but for who says so. */
+	assert_int_equal(open_again(rig, ending), 0);
+	assert_int_equal(pwrite(journal, &(uint32_t){ JOURNAL_EMPTY }, sizeof(uint32_t), 0),
+			 sizeof(uint32_t));
+	assert_int_equal(try_connect(rig, ending, 1, dup(journal)), 0);
+	calls = 0;
+	assert_int_equal(disk_pause(ending, count_call, &calls), 0);
+	wait_call(rig, &calls);
+	assert_int_equal(journal_state(journal), JOURNAL_SERVING);
+	disk_end_left(ending);
+	assert_int_equal(journal_state(journal), JOURNAL_ENDED);
+	close(journal);
 	disk_detach(ending);
 }
 

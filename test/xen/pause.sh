@@ -55,6 +55,8 @@ ok "nothing is written while the disk is paused"
 
 unpause -a "aio:$COPY"
 assert_eq "$(tapdisk_pid "$COPY")" "$PID" "who serves the copy"
+BACKEND=/local/domain/0/backend/vbd3/${GUESTS[user]}/51712
+assert_eq "$(xenstore-read "$BACKEND/params")" "aio:$COPY" "what the hotplug script finds"
 SUM=$(checksum "$IMAGE")
 goes_on
 assert_eq "$(checksum "$IMAGE")" "$SUM" "the image that the guest has no more"
