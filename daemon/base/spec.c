@@ -212,6 +212,11 @@ int spec_open_file(const struct spec *spec, char *why_text, size_t why_size)
 	const char *path = spec_value(spec, "file");
 	int fd;
 
+	/* Who starts another tapdisk opens it again, from another directory. */
+	if (*path != '/') {
+		refuse(&why, "%s: give file=%.200s as a path from / on", spec->name, path);
+		return -EINVAL;
+	}
 	/* A pipe that nobody reads is told at once, and not waited for. */
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	if (fd < 0) {

@@ -165,7 +165,7 @@ static void random_ones(void **state)
 
 static void files_become_descriptors(void **state)
 {
-	char path[] = "filter-spec.XXXXXX";
+	char path[] = "/tmp/filter-spec.XXXXXX";
 	char text[SPEC_BYTES_MAX], long_text[SPEC_BYTES_MAX];
 	struct spec spec;
 	int fd = mkstemp(path);
@@ -184,6 +184,9 @@ static void files_become_descriptors(void **state)
 	spec_format_fd(&spec, 2, text);
 	assert_string_equal(text, "trace:max=5,fd=2");
 	assert_int_equal(check(text), 0);
+	assert_int_equal(spec_parse(&spec, "trace:file=x", why, sizeof(why)), 0);
+	assert_int_equal(spec_open_file(&spec, why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "from / on"));
 	assert_int_equal(spec_parse(&spec, "trace:file=/nonexistent/x", why, sizeof(why)), 0);
 	assert_int_equal(spec_open_file(&spec, why, sizeof(why)), -ENOENT);
 	assert_non_null(strstr(why, "cannot open /nonexistent/x"));
