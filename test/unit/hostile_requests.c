@@ -278,11 +278,13 @@ static void a_flood_of_refused_requests(void **state)
 {
 	struct rig *rig = *state;
 	struct front_response response;
-	uint64_t end;
+	uint64_t begin, passed_ms = 0;
+	unsigned int answered = 0;
 
 	rig->nr_queues = 2;
 	rig_reconnect(rig);
-	for (end = clock_ms() + 400; clock_ms() < end;) {
+	/* On a busy machine 50 of them may take longer. */
+	for (begin = clock_ms(); passed_ms < 400 || answered < 50; answered++) {
 		struct blkif_request good = pages(BLKIF_READ, 1, 80, DATA_GREF, 3);
 
 		while (front_response(rig_front(rig), &response))
@@ -291,9 +293,12 @@ static void a_flood_of_refused_requests(void **state)
 		rig_send(rig, 1, &good);
 		assert_true(rig_turn(rig, 1, &response));
 		assert_int_equal(response.status, BLKIF_OKAY);
+		passed_ms = clock_ms() - begin;
+		assert_true(passed_ms < PATIENCE_MS);
 	}
-	assert_in_range(vbd_queue_stats(rig->vbd, 0).requests, 128, 128 + 2 * 32 + 40);
-	assert_true(vbd_queue_stats(rig->vbd, 1).requests > 50);
+	/* What it has at once, what comes back with time, and a ring after each rest. */
+	assert_in_range(vbd_queue_stats(rig->vbd, 0).requests, 128,
+			128 + passed_ms / 10 + 32 * (1 + passed_ms / 100));
 	/* They are answered in the end, each of them. */
 	turn_for(rig, 700);
 	assert_int_equal(vbd_queue_stats(rig->vbd, 0).requests,
