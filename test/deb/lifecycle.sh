@@ -10,7 +10,6 @@ set -euo pipefail
 kernel=$1
 source=/mnt/source
 version=$(<$source/VERSION)
-newer=$version.1
 programs=(usr/sbin/tap-ctl usr/libexec/xentap/tapdisk usr/libexec/xentap/tapback)
 
 fail()
@@ -166,12 +165,8 @@ check_tapdisk()
 # What the administrator changed must survive; tapdisks must not be touched.
 check_upgrade()
 {
-	local copy=/mnt/newer calls=/tmp/systemctl-calls
-	cp -r $source $copy
-	rm -rf $copy/build
-	echo "$newer" >$copy/VERSION
-	sed -i "s/^PACKAGE_VERSION=.*/PACKAGE_VERSION=\"$newer\"/" $copy/dkms.conf
-	sed -i "1s/($version-/($newer-/" $copy/scripts/deb/changelog
+	local copy=/mnt/newer newer
+	newer=$($source/test/deb/newer.sh $copy)
 	build $copy "$newer"
 	systemctl --quiet disable tapback.service
 	debs $copy | xargs dpkg --install
@@ -198,7 +193,7 @@ check_remove_refused()
 	done
 	[ -S /run/blktap-control/ctl$listener ] || fail "no socket for the test"
 	! dpkg --remove xentap 2>/tmp/log || fail "removed while a tapdisk runs"
-	grep -q '1 tapdisks are running' /tmp/log || fail "it says: $(</tmp/log)"
+	grep -q 'tapdisks that are running: 1' /tmp/log || fail "it says: $(</tmp/log)"
 	[ -x /usr/sbin/tap-ctl ] || fail "tap-ctl is gone after a refused removal"
 	kill $listener
 	wait $listener || true

@@ -44,7 +44,7 @@ source_copy()
 # nothing of this project, "xentap" for the others.
 payload_make()
 {
-	local file=$1 image=$2 guest=$3 parts=$4 name work
+	local file=$1 image=$2 guest=$3 parts=$4 name work native
 	name=build-$(echo "$LAB_SOURCE" | sha256sum | cut -c1-12)
 	work=$image/$name
 	(
@@ -56,7 +56,8 @@ payload_make()
 			payload_build "$image" "$work"
 			programs_hash "$work/payload" >"$file.programs"
 		fi
-		[ -z "${XENTAP_LAB_NATIVE-}" ] || payload_native "$image" "$work"
+		native=${XENTAP_LAB_NATIVE-$HOST_NATIVE}
+		[ -z "$native" ] || payload_native "$image" "$work" "$native"
 		source_files | tar -C "$LAB_SOURCE" -cf - -T - |
 			tar -C "$work/payload" --one-top-level=source -xf -
 		mkdir "$work/payload/guest"
@@ -92,13 +93,13 @@ payload_build()
 	cp -a "$work/$(module_key)" "$work/payload/module"
 }
 
-# payload_native IMAGE WORK: payload/native, which the Makefile in the folder
-# XENTAP_LAB_NATIVE of the source fills.
+# payload_native IMAGE WORK FOLDER: payload/native, which the Makefile in that folder
+# of the source fills.
 payload_native()
 {
-	local image=$1 work=$2
-	run_step "$XENTAP_LAB_NATIVE" image_run "$image" "$work" \
-		make -C "/mnt/source/$XENTAP_LAB_NATIVE" BUILD=/mnt/payload/native \
+	local image=$1 work=$2 folder=$3
+	run_step "$folder" image_run "$image" "$work" \
+		make -C "/mnt/source/$folder" BUILD=/mnt/payload/native \
 		KDIR="/lib/modules/$(<"$image/kver")/build"
 }
 

@@ -15,6 +15,10 @@
 #                      does, by cache_make, and lets IMAGE name it; or empty.
 #                      Beside function F is F_is_done: nothing long is left.
 #
+# HOST_NATIVE          folder of the source whose Makefile is run natively in the image's
+#                      root file system, if XENTAP_LAB_NATIVE names none; or empty.
+#                      What it puts into its BUILD is in /run/lab/native
+#
 # Hosts that agree on suite and function share one image.
 
 HOST_DEFAULT=pv
