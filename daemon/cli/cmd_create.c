@@ -86,9 +86,7 @@ static int close_and_detach(int fd, int minor, int timeout_ms, char *why, size_t
 
 	*why = '\0';
 	for (i = 0; i < 2 && !err; i++) {
-		err = ctl_request_init(&request, steps[i]);
-		if (!err)
-			err = ctl_set_int(&request, "minor", minor);
+		err = ctl_request_minor(&request, steps[i], minor);
 		if (!err)
 			err = ctl_call(fd, &request, &reply, timeout_ms);
 		if (err && reply.json && !*why)

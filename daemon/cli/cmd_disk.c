@@ -98,9 +98,7 @@ int step_call_minor(int pid, const char *cmd, int minor, struct ctl_msg *reply,
 	struct ctl_msg request = CTL_MSG_INIT;
 	int err;
 
-	err = ctl_request_init(&request, cmd);
-	if (!err)
-		err = ctl_set_int(&request, "minor", minor);
+	err = ctl_request_minor(&request, cmd, minor);
 	if (!err)
 		err = step_call(pid, &request, reply, timeout_ms, what);
 	ctl_msg_clear(&request);
@@ -117,9 +115,7 @@ int step_attach(int pid, int minor)
 		return cli_fail(marker,
 				"attach: minor %d is not allocated (%s); use tap-ctl allocate",
 				minor, strerror(-marker));
-	err = ctl_request_init(&request, "attach");
-	if (!err)
-		err = ctl_set_int(&request, "minor", minor);
+	err = ctl_request_minor(&request, "attach", minor);
 	if (!err) {
 		request.fds[request.nr_fds++] = fd_take(&marker);
 		err = step_call(pid, &request, &reply, CLI_TIMEOUT_MS, "attach");
@@ -181,9 +177,7 @@ int cmd_limit(const struct cli_options *options)
 	if (options->nr_args != 1)
 		return cli_fail(-EINVAL, "limit: one argument says the limits, as in "
 				"iops=500,bps=50M; 0 is none");
-	err = ctl_request_init(&request, "limit");
-	if (!err)
-		err = ctl_set_int(&request, "minor", options->minor);
+	err = ctl_request_minor(&request, "limit", options->minor);
 	if (!err)
 		err = ctl_set_string(&request, "options", options->args[0]);
 	if (!err)

@@ -155,10 +155,8 @@ static int send_open(int pid, int minor, struct opened *image,
 		     const struct cli_options *options)
 {
 	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
-	int err = ctl_request_init(&request, "open");
+	int err = ctl_request_minor(&request, "open", minor);
 
-	if (!err)
-		err = ctl_set_int(&request, "minor", minor);
 	if (!err)
 		err = ctl_set_string(&request, "type", image->type);
 	if (!err)

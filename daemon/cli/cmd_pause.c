@@ -76,10 +76,8 @@ static int ask_to_pause(struct work *work, int timeout_ms)
 {
 	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
 	bool uncertain = false;
-	int err = ctl_request_init(&request, "pause");
+	int err = ctl_request_minor(&request, "pause", work->minor);
 
-	if (!err)
-		err = ctl_set_int(&request, "minor", work->minor);
 	if (!err)
 		err = step_ask(work->pid, &request, &reply, timeout_ms, work->what, &uncertain);
 	ctl_msg_clear(&request);
@@ -133,8 +131,6 @@ static int set_image(struct work *work, const char *text)
 
 	if (err)
 		return cli_fail(err, "%s: %s", work->what, why);
-	json_object_object_del(work->record.json, "type");
-	json_object_object_del(work->record.json, "path");
 	err = ctl_set_string(&work->record, "type", type);
 	return err ? err : ctl_set_string(&work->record, "path", path);
 }

@@ -25,10 +25,8 @@ static bool serves(int pid, int minor)
 {
 	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
 	CLEANUP_CLOSE int fd = ctl_connect(pid);
-	int err = fd < 0 ? fd : ctl_request_init(&request, "info");
+	int err = fd < 0 ? fd : ctl_request_minor(&request, "info", minor);
 
-	if (!err)
-		err = ctl_set_int(&request, "minor", minor);
 	if (!err)
 		err = ctl_call(fd, &request, &reply, CLI_TIMEOUT_MS);
 	ctl_msg_clear(&request);
@@ -64,7 +62,6 @@ static int note_pid(struct ctl_msg *record, int pid)
 	if (json_object_array_length(former) >= FORMER_MAX)
 		json_object_array_del_idx(former, 0, 1);
 	json_object_array_add(former, json_object_new_int64(before));
-	json_object_object_del(record->json, "pid");
 	return ctl_set_int(record, "pid", pid);
 }
 
@@ -92,9 +89,7 @@ static int pause_again(int pid, int minor, const struct ctl_msg *record)
 	if (!err)
 		err = ctl_get_int(record, "sectors", 0, INT64_MAX, &sectors);
 	if (!err)
-		err = ctl_request_init(&request, "pause");
-	if (!err)
-		err = ctl_set_int(&request, "minor", minor);
+		err = ctl_request_minor(&request, "pause", minor);
 	if (!err)
 		err = ctl_set_string(&request, "type", type);
 	if (!err)

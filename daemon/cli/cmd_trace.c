@@ -82,11 +82,9 @@ static int show(FILE *in, bool json)
 static int begin(const struct cli_options *options, int fd)
 {
 	struct ctl_msg request = CTL_MSG_INIT, reply = CTL_MSG_INIT;
-	int err = ctl_request_init(&request, "trace");
+	int err = ctl_request_minor(&request, "trace", options->minor);
 
 	request.fds[request.nr_fds++] = fd;
-	if (!err)
-		err = ctl_set_int(&request, "minor", options->minor);
 	if (!err)
 		err = step_call(options->pid, &request, &reply, CLI_TIMEOUT_MS, "trace");
 	ctl_msg_clear(&request);

@@ -34,8 +34,6 @@ int reopen_note_file(struct ctl_msg *record, int fd)
 	struct image_id id;
 	int err = identify(fd, &id);
 
-	json_object_object_del(record->json, "device");
-	json_object_object_del(record->json, "inode");
 	if (!err)
 		err = ctl_set_int(record, "device", id.device);
 	return err ? err : ctl_set_int(record, "inode", id.inode);
@@ -96,7 +94,6 @@ void reopen_forget_pause(struct ctl_msg *record)
 
 int reopen_note_quiet(struct ctl_msg *record)
 {
-	json_object_object_del(record->json, "quiet");
 	return ctl_set_bool(record, "quiet", true);
 }
 
@@ -141,7 +138,6 @@ int reopen_note_failure(int pid, int minor, struct ctl_msg *record, const char *
 
 	if (!err && json_object_object_get_ex(reply.json, "stats", &stats.json) &&
 	    !ctl_get_bool(&stats, "flush_failed", &failed) && failed) {
-		json_object_object_del(record->json, "flush_failed");
 		err = ctl_set_bool(record, "flush_failed", true);
 	}
 	ctl_msg_clear(&reply);
@@ -166,9 +162,8 @@ int reopen_describe(struct ctl_msg *record, int pid, const struct opened *image,
 	return err ? err : add_options(record, options);
 }
 
-/* 0, or -ESTALE: another file lies where the image was. */
-static int check_same(const struct ctl_msg *record, int fd, const char *path,
-		      const char *what)
+/* Whether @fd is the image that @record names. 0, -ESTALE: it is not, or -errno. */
+static int check_same(const struct ctl_msg *record, int fd)
 {
 	struct image_id id;
 	int64_t found;
@@ -177,8 +172,7 @@ static int check_same(const struct ctl_msg *record, int fd, const char *path,
 	if (!err && (ctl_get_int(record, "device", id.device, id.device, &found) ||
 		     ctl_get_int(record, "inode", id.inode, id.inode, &found)))
 		err = -ESTALE;
-	return err ? cli_fail(err, "%s: %s is no longer the image that the guest had", what,
-			      path) : 0;
+	return err;
 }
 
 /* What "open" was told, out of @record, where all texts stay. 0 or -EBADMSG. */
@@ -250,8 +244,6 @@ int reopen_lock(const struct opened *image, const char *what)
 int reopen_wait(struct ctl_msg *record, const char *what)
 {
 	struct opened image = { .fd = -1 };
-	struct image_id id;
-	int64_t found;
 	char why[WHY_MAX];
 	int err = 0;
 
@@ -261,9 +253,7 @@ int reopen_wait(struct ctl_msg *record, const char *what)
 		return 0;
 	image.fd = image_file_open(image.path, image.readonly, why, sizeof(why));
 	/* Somebody may have put it elsewhere. */
-	if (image.fd >= 0 && !identify(image.fd, &id) &&
-	    !ctl_get_int(record, "device", id.device, id.device, &found) &&
-	    !ctl_get_int(record, "inode", id.inode, id.inode, &found))
+	if (image.fd >= 0 && !check_same(record, image.fd))
 		err = reopen_lock(&image, what);
 	fd_close(&image.fd);
 	return err ? err : reopen_note_quiet(record);
@@ -286,6 +276,9 @@ int reopen_image(const struct ctl_msg *record, int minor, const char *what,
 	image->fd = image_file_open(image->path, image->readonly, why, sizeof(why));
 	if (image->fd < 0)
 		return cli_fail(image->fd, "%s: %s", what, why);
-	err = image->unpause ? 0 : check_same(record, image->fd, image->path, what);
-	return err ? err : check_filters(options, what);
+	err = image->unpause ? 0 : check_same(record, image->fd);
+	if (err)
+		return cli_fail(err, "%s: %s is no longer the image that the guest had", what,
+				image->path);
+	return check_filters(options, what);
 }

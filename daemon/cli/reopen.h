@@ -45,9 +45,9 @@ int reopen_state(int pid, int minor, int64_t *state, const char *what);
 
 /*
  * Open the image of @record, if it is the same one (with image->unpause, whatever is at its
- * path), and say in @options what "open" was told; texts stay @record's. 0 or -errno, said; -ESTALE: it is another one. Then filters'
- * files can be opened as well. image->fd is the caller's in any case. The disk may still be
- * another tapdisk's: nothing is taken from it.
+ * path), and say in @options what "open" was told; texts stay @record's. 0 or -errno, said;
+ * -ESTALE: it is another one. Then filters' files can be opened as well. image->fd is the
+ * caller's in any case. The disk may still be another tapdisk's: nothing is taken from it.
  */
 int reopen_image(const struct ctl_msg *record, int minor, const char *what,
 		 struct opened *image, struct cli_options *options);

@@ -27,10 +27,8 @@ static int ask(const char *run_dir, const struct listing_entry *entry)
 {
 	struct ctl_msg request = CTL_MSG_INIT;
 	int fd = ctl_connect_in(run_dir, entry->pid);
-	int err = fd < 0 ? fd : ctl_request_init(&request, "stats");
+	int err = fd < 0 ? fd : ctl_request_minor(&request, "stats", entry->minor);
 
-	if (!err)
-		err = ctl_set_int(&request, "minor", entry->minor);
 	if (!err)
 		err = ctl_msg_send(fd, &request);
 	ctl_msg_clear(&request);

@@ -78,6 +78,13 @@ int ctl_request_init(struct ctl_msg *msg, const char *cmd)
 	return 0;
 }
 
+int ctl_request_minor(struct ctl_msg *msg, const char *cmd, int minor)
+{
+	int err = ctl_request_init(msg, cmd);
+
+	return err ? err : ctl_set_int(msg, "minor", minor);
+}
+
 int ctl_reply_init(struct ctl_msg *msg)
 {
 	if (msg_init(msg) || ctl_set_int(msg, "errno", 0)) {

@@ -29,13 +29,15 @@ void ctl_msg_clear(struct ctl_msg *msg);
 
 /* A new request or a new reply; replies carry errno 0. -ENOMEM. */
 int ctl_request_init(struct ctl_msg *msg, const char *cmd);
+/* About the disk of that number: with a member "minor". */
+int ctl_request_minor(struct ctl_msg *msg, const char *cmd, int minor);
 int ctl_reply_init(struct ctl_msg *msg);
 
 /* Make @msg the reply that says why not; @error is a positive errno. */
 int ctl_reply_error(struct ctl_msg *msg, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Members; the setters return 0 or -ENOMEM. */
+/* Members; the setters, which replace one that is there, return 0 or -ENOMEM. */
 int ctl_set_int(struct ctl_msg *msg, const char *name, int64_t value);
 int ctl_set_bool(struct ctl_msg *msg, const char *name, bool value);
 int ctl_set_string(struct ctl_msg *msg, const char *name, const char *value);

@@ -314,20 +314,11 @@ static void ask(struct device *device, enum device_question what, struct ctl_msg
 			      strerror(-err));
 }
 
-/* A request about our minor. */
-static int request_minor(const struct device *device, struct ctl_msg *request,
-			 const char *cmd)
-{
-	int err = ctl_request_init(request, cmd);
-
-	return err ? err : ctl_set_int(request, "minor", device->minor);
-}
-
 /* A request about our guest's connection. */
 static int request_vbd(const struct device *device, struct ctl_msg *request,
 		       const char *cmd)
 {
-	int err = request_minor(device, request, cmd);
+	int err = ctl_request_minor(request, cmd, (int)device->minor);
 
 	if (!err)
 		err = ctl_set_int(request, "domid", device->domid);
@@ -515,7 +506,7 @@ static void info_answered(struct tapdisk_client *client, int err, struct ctl_msg
 	}
 	/* The disk may be in use since before we started: look, don't touch. */
 	xentop_adopt(device);
-	err = request_minor(device, &request, "arena");
+	err = ctl_request_minor(&request, "arena", (int)device->minor);
 	ask(device, ASKED_OTHER, &request, err, arena_answered);
 }
 
@@ -541,7 +532,7 @@ static void size_answered(struct tapdisk_client *client, int err, struct ctl_msg
 void exchange_ask_size(struct device *device)
 {
 	struct ctl_msg request = CTL_MSG_INIT;
-	int err = request_minor(device, &request, "info");
+	int err = ctl_request_minor(&request, "info", (int)device->minor);
 
 	ask(device, ASKED_OTHER, &request, err, size_answered);
 }
@@ -567,7 +558,7 @@ void exchange_look_up(struct device *device, int pid)
 		exchange_lose(device, "cannot connect to tapdisk %d: %s", pid, strerror(-err));
 		return;
 	}
-	err = request_minor(device, &request, "info");
+	err = ctl_request_minor(&request, "info", (int)device->minor);
 	ask(device, ASKED_OTHER, &request, err, info_answered);
 }
 

@@ -487,24 +487,18 @@ int disk_set_paused(struct disk *disk, const char *type, const char *path, uint6
 	return -ENOMEM;
 }
 
-static struct frontend *find(const struct disk *disk, uint32_t domid, uint32_t devid)
+static struct frontend *find(struct frontend *list, uint32_t domid, uint32_t devid)
 {
-	struct frontend *frontend;
-
-	for (frontend = disk->frontends; frontend; frontend = frontend->next)
-		if (frontend->domid == domid && frontend->devid == devid)
-			break;
-	return frontend;
+	while (list && (list->domid != domid || list->devid != devid))
+		list = list->next;
+	return list;
 }
 
 const struct frontend *disk_frontend(const struct disk *disk, uint32_t domid, uint32_t devid)
 {
-	const struct frontend *frontend = find(disk, domid, devid);
+	const struct frontend *frontend = find(disk->frontends, domid, devid);
 
-	for (frontend = frontend ? frontend : disk->left; frontend; frontend = frontend->next)
-		if (frontend->domid == domid && frontend->devid == devid)
-			break;
-	return frontend;
+	return frontend ? frontend : find(disk->left, domid, devid);
 }
 
 /* What its guest has asked for is done; of one that closes, what was taken. */
@@ -542,7 +536,7 @@ static int connect_check(const struct disk *disk, const struct vbd_config *confi
 		return -EBUSY;
 	if (!disk->type || disk->idle)
 		return -ENODEV;
-	return find(disk, config->domid, config->devid) ? -EALREADY : 0;
+	return find(disk->frontends, config->domid, config->devid) ? -EALREADY : 0;
 }
 
 /* ---- connect ---- */
@@ -742,7 +736,7 @@ err_free:
 int disk_disconnect(struct disk *disk, uint32_t domid, uint32_t devid,
 		    void (*closed)(void *context), void *context)
 {
-	struct frontend *frontend = find(disk, domid, devid);
+	struct frontend *frontend = find(disk->frontends, domid, devid);
 
 	if (!frontend) {
 		forget_left_of(disk, domid, devid);

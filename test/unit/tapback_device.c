@@ -1156,6 +1156,15 @@ static void pause_disk(struct world *world)
 	assert_int_equal(reviver.starts, 0);
 }
 
+/* The guest goes on; there was something to be taken up @resumed times by now. */
+static void unpause_disk(struct world *world, int resumed)
+{
+	tapdisk_unpause(&world->tapdisk);
+	settle(world);
+	assert_int_equal(world->tapdisk.resumed, resumed);
+	assert_backend_state("4");
+}
+
 static void a_guest_goes_on_after_a_pause(void **state)
 {
 	struct world *world = *state;
@@ -1167,12 +1176,9 @@ static void a_guest_goes_on_after_a_pause(void **state)
 		settle(world);
 		assert_backend_state("4");
 		assert_int_equal(world->tapdisk.connects, i);
-		tapdisk_unpause(&world->tapdisk);
-		settle(world);
+		unpause_disk(world, i);
 		assert_int_equal(world->tapdisk.connects, i + 1);
-		assert_int_equal(world->tapdisk.resumed, i);
 		assert_int_equal(world->devices.first->view.link, VBD_LINK_CONNECTED);
-		assert_backend_state("4");
 	}
 	assert_null(fake_store_get(ERROR_NODE));
 	assert_int_equal(world->tapdisk.disconnects, 0);
@@ -1218,10 +1224,7 @@ static void a_pause_outlives_tapback(void **state)
 		settle(world);
 		assert_backend_state("4");
 		assert_int_equal(world->devices.first->view.link, VBD_LINK_PAUSED);
-		tapdisk_unpause(&world->tapdisk);
-		settle(world);
-		assert_int_equal(world->tapdisk.resumed, i);
-		assert_backend_state("4");
+		unpause_disk(world, i);
 	}
 }
 
@@ -1241,11 +1244,8 @@ static void a_ring_is_offered_while_the_disk_is_paused(void **state)
 	tapdisk_pause(&world->tapdisk);
 	settle(world);
 	assert_backend_state("2");
-	tapdisk_unpause(&world->tapdisk);
-	settle(world);
-	assert_backend_state("4");
+	unpause_disk(world, 0);
 	assert_int_equal(world->tapdisk.connects, 1);
-	assert_int_equal(world->tapdisk.resumed, 0);
 }
 
 static void a_ring_is_offered_to_who_has_hung_up(void **state)
@@ -1263,10 +1263,7 @@ static void a_ring_is_offered_to_who_has_hung_up(void **state)
 	devices_run(&world->devices);
 	settle(world);
 	assert_backend_state("2");
-	tapdisk_unpause(&world->tapdisk);
-	settle(world);
-	assert_backend_state("4");
-	assert_int_equal(world->tapdisk.resumed, 0);
+	unpause_disk(world, 0);
 }
 
 static void a_ring_is_taken_away_while_the_disk_is_paused(void **state)
@@ -1288,10 +1285,7 @@ static void a_ring_is_taken_away_while_the_disk_is_paused(void **state)
 	guest_offers_ring("4");
 	settle(world);
 	assert_backend_state("2");
-	tapdisk_unpause(&world->tapdisk);
-	settle(world);
-	assert_backend_state("4");
-	assert_int_equal(world->tapdisk.resumed, 0);
+	unpause_disk(world, 0);
 }
 
 static void unpaused_disk_has(struct world *world, const char *sectors)
@@ -1351,10 +1345,7 @@ static void a_pause_begins_between_two_questions(void **state)
 	tapdisk_pause(&world->tapdisk);
 	world->tapdisk.left = true;
 	settle(world);
-	tapdisk_unpause(&world->tapdisk);
-	settle(world);
-	assert_int_equal(world->tapdisk.resumed, 1);
-	assert_backend_state("4");
+	unpause_disk(world, 1);
 }
 
 /* Who goes on with it has its image closed as well. */
@@ -1370,10 +1361,7 @@ static void a_paused_tapdisk_is_killed(void **state)
 	settle(world);
 	assert_int_equal(world->devices.first->view.link, VBD_LINK_PAUSED);
 	assert_backend_state("4");
-	tapdisk_unpause(&world->tapdisk);
-	settle(world);
-	assert_int_equal(world->tapdisk.resumed, 1);
-	assert_backend_state("4");
+	unpause_disk(world, 1);
 }
 
 static void a_paused_disk_is_unplugged(void **state)
@@ -1419,11 +1407,8 @@ static void a_new_ring_waits_for_the_image(void **state)
 	settle(world);
 	assert_backend_state("2");
 	assert_int_equal(world->tapdisk.connects, 0);
-	tapdisk_unpause(&world->tapdisk);
-	settle(world);
-	assert_backend_state("4");
+	unpause_disk(world, 0);
 	assert_int_equal(world->tapdisk.connects, 1);
-	assert_int_equal(world->tapdisk.resumed, 0);
 }
 
 /* Between two rings, or before the first, there is nothing to take up. */

@@ -418,23 +418,40 @@ static bool hears_the_end(int fd)
 	return err == -ECONNRESET;
 }
 
+static int ask_by(int client, const char *members)
+{
+	int before = w.client, error;
+
+	w.client = client;
+	error = ask(members);
+	w.client = before;
+	return error;
+}
+
+static void hear_answer(int client)
+{
+	struct ctl_msg reply = CTL_MSG_INIT;
+	int before = w.client;
+
+	w.client = client;
+	assert_int_equal(hear(&reply), 0);
+	ctl_msg_clear(&reply);
+	w.client = before;
+}
+
 /* Whoever was told something else before has to ask again; nobody else is disturbed. */
 static void connections_end_with_a_pause_and_after_it(void **state)
 {
 	int asks = w.client, silent = ctl_rig_connect(&w.rig), knows = ctl_rig_connect(&w.rig);
-	struct ctl_msg reply = CTL_MSG_INIT;
 
 	(void)state;
 	attach_and_open("");
-	w.client = knows;
-	assert_int_equal(ask(MINOR("info")), 0);
-	w.client = asks;
+	assert_int_equal(ask_by(knows, MINOR("info")), 0);
 	assert_int_equal(ask(MINOR("pause")), 0);
 	assert_true(hears_the_end(knows));
 	close(knows);
-	w.client = knows = ctl_rig_connect(&w.rig);
-	assert_int_equal(ask(MINOR("info")), EBUSY);
-	w.client = asks;
+	knows = ctl_rig_connect(&w.rig);
+	assert_int_equal(ask_by(knows, MINOR("info")), EBUSY);
 	assert_int_equal(ask(MINOR("pause")), 0);
 	assert_true(hears_nothing(knows));
 	/* What was asked before is answered first. */
@@ -443,25 +460,18 @@ static void connections_end_with_a_pause_and_after_it(void **state)
 	send_text(MINOR("stats"), NULL, 0);
 	w.client = asks;
 	assert_int_equal(ask_image(UNPAUSE), 0);
-	w.client = knows;
-	assert_int_equal(hear(&reply), 0);
-	ctl_msg_clear(&reply);
-	assert_int_equal(hear(&reply), 0);
-	ctl_msg_clear(&reply);
+	hear_answer(knows);
+	hear_answer(knows);
 	assert_true(hears_the_end(knows));
 	assert_true(hears_nothing(silent));
 	/* And when it is no longer paused since it was closed. */
 	close(knows);
-	w.client = asks;
 	assert_int_equal(ask(MINOR("pause")), 0);
-	w.client = knows = ctl_rig_connect(&w.rig);
-	assert_int_equal(ask(MINOR("info")), EBUSY);
-	w.client = asks;
+	knows = ctl_rig_connect(&w.rig);
+	assert_int_equal(ask_by(knows, MINOR("info")), EBUSY);
 	assert_int_equal(ask(MINOR("close")), 0);
 	assert_true(hears_the_end(knows));
-	w.client = silent;
-	assert_int_equal(ask(MINOR("info")), ENODEV);
-	w.client = asks;
+	assert_int_equal(ask_by(silent, MINOR("info")), ENODEV);
 	close(knows);
 	close(silent);
 }
